@@ -1,0 +1,86 @@
+# make            build everything             make run / stop    the whole stack on loopback
+# make check      every test                   make check SAN=1   the same under ASan and UBSan
+# make lint       static checks                make bench         measured figures
+# make install    into DESTDIR and PREFIX      make help          all targets
+
+VERSION  := $(shell cat VERSION)
+PREFIX   ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+
+CC       ?= cc
+OPT      ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wformat=2 -Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wswitch-enum \
+            -Wnull-dereference -Wimplicit-fallthrough
+ccopt     = $(shell $(CC) -Werror $(1) -xc -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+
+ifdef SAN
+BUILD    := build/san
+OPT      := -O1 -g -fno-omit-frame-pointer
+HARDEN   := -fsanitize=address,undefined -fno-sanitize-recover=all
+LDHARDEN := $(HARDEN)
+STATIC   :=
+else
+BUILD    := build/rel
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -fPIE \
+            $(call ccopt,-fcf-protection) $(call ccopt,-ftrivial-auto-var-init=zero) \
+            -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# The executor runs in images that hold none of our libraries.
+STATIC   := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+ifdef WERROR
+WARN     += -Werror
+endif
+
+PKGS     := libmariadb json-c libcurl libsystemd libcrypto
+CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
+            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+ALL_C    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -MMD -MP $(CFLAGS)
+LIBS      = $(shell pkg-config --libs $(PKGS)) -linih -lpthread
+
+# One directory, one program; lib/ is the only code they share.
+base_SRC     := $(wildcard lib/base/*.c)
+sandbox_SRC  := $(wildcard lib/*.c lib/store/*.c lib/rt/*.c lib/work/*.c)
+fcgi_SRC     := $(wildcard fcgi/*.c)
+ctl_SRC      := $(wildcard ctl/*.c)
+executor_SRC := $(wildcard executor/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+all: $(BUILD)/sandbox-fcgi $(BUILD)/sandboxctl $(BUILD)/sandbox-executor
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_C) -c -o $@ $<
+
+# Texts that the programs carry inside: migrations, the seccomp profile, the API document.
+# name.o defines `const char name_text[]` and `const size_t name_text_len`; see tools/embed.
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) $(CPPFLAGS) $(ALL_C) -c -o $@ $<
+
+$(BUILD)/libbase.a: $(call obj,$(base_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libsandbox.a: $(call obj,$(sandbox_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/sandbox-fcgi: $(call obj,$(fcgi_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS)
+
+$(BUILD)/sandboxctl: $(call obj,$(ctl_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# libbase only: the linker keeps database and storage out of the container.
+$(BUILD)/sandbox-executor: $(call obj,$(executor_SRC)) $(BUILD)/libbase.a
+	$(CC) $(if $(STATIC),$(STATIC),$(LDHARDEN)) $(LDFLAGS) -o $@ $^ -levent_core -ljson-c -lseccomp -lnettle -lm
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+.PHONY: all clean
+.DELETE_ON_ERROR:
+.SECONDARY:
