@@ -83,7 +83,7 @@ struct conf {
 int  conf_load(struct conf *, const char *path, char *why, size_t whysz) MUST_CHECK;
 void conf_free(struct conf *);
 
-/* "section key default" lines of every key, for sandboxctl and tools/check-docs. */
+/* Prints "section key default" of every key, a line each. */
 int  conf_print_keys(void);
 
 /* "512Mi" (Ki, Mi, Gi or none) to bytes; "0.5" or "500m" to thousandths. False: not of that form. */
