@@ -10,6 +10,8 @@ really created. A 429 RateLimited is checked, waited for and repeated.
 import sys
 from urllib.parse import urlsplit
 
+sys.dont_write_bytecode = True          # a test leaves nothing in the tree
+
 from bodies import (bodies, session_rules, V1, NONE, SESSIONS, EXECUTE, PREFIX, SESSION, CODE,
                     TEMPLATE, TEMPLATES, WRITES)
 from tables import (BAD_CONTENT_TYPES, BAD_CURSORS, BAD_IDEM_KEYS, BAD_INT_QUERY, BAD_NUM_QUERY,
