@@ -137,8 +137,13 @@ struct json_object *jsn_parse(const char *text, size_t len, struct arena *a, str
 		json_object_put(root);
 		return not_json(a, 0, "an object has two members of the same name", f);
 	}
-	if (!root)
-		fault_set(f, FAULT_INVALID, "the document is null");
+	if (!root) {
+		struct jsn_check c = { .a = a, .where = "body" };
+
+		jsn_bad(&c, "dict_type", NULL, NULL, "must be an object, not null");
+		if (jsn_done(&c, f) == 0)
+			fault_set(f, FAULT_INTERNAL, "request memory");
+	}
 	return root;
 }
 

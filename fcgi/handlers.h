@@ -1,0 +1,19 @@
+/* handlers.h: what the route table names, by file. */
+#pragma once
+
+#include "router.h"
+
+/* session.c */
+handler_fn get_session, list_sessions, terminate_session, delete_session, renew_session;
+/* create.c */
+handler_fn create_session;
+/* execution.c */
+handler_fn get_execution, list_executions, cancel_execution, get_output;
+/* submit.c */
+handler_fn execute, execute_sync;
+/* template.c */
+handler_fn create_template, list_templates, get_template, list_template_versions, update_template, delete_template;
+/* health.c */
+handler_fn get_root, get_health, get_openapi;
+/* internal.c */
+handler_fn container_ready, container_gone, session_heartbeat, execution_heartbeat, execution_status, execution_result;

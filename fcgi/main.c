@@ -1,0 +1,134 @@
+/* sandbox-fcgi: the API. A FastCGI pool, or one plain CGI answer when a web server starts it so. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "../lib/base/log.h"
+#include "pool.h"
+#include "worker.h"
+
+/* Exit codes by class of failure, as the skarnet programs have them. */
+enum { EXIT_USAGE = 100, EXIT_CONFIG = 102, EXIT_SYSTEM = 111 };
+
+static const char help[] =
+	"Usage: sandbox-fcgi [--config FILE] [--check-config | --print-config]\n"
+	"\n"
+	"Answers the sandbox API as FastCGI workers behind nginx, Apache or Caddy, or, when a\n"
+	"web server starts it as a CGI program, one request.\n"
+	"\n"
+	"  -c, --config FILE   configuration (default: $SANDBOX_CONFIG or " SYSCONFDIR "/sandbox/sandbox.ini)\n"
+	"      --check-config  read the configuration, say what is wrong with it, and exit\n"
+	"      --print-config  print every key with its default, and exit\n"
+	"  -V, --version       print the version\n"
+	"  -h, --help          print this\n"
+	"\n"
+	"Listens on the socket on descriptor 0, else on systemd's, else on [server] listen.\n"
+	"SIGTERM drains, a second one cuts; SIGHUP reads the configuration again.\n"
+	"See sandbox-fcgi(8) and sandbox.ini(5).\n";
+
+static bool is_listener(int fd)
+{
+	int on = 0;
+	socklen_t n = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
+}
+
+static int ensure_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);
+	if (fd > 2)
+		close(fd);
+	return fd < 0 ? -1 : 0;
+}
+
+static int find_listener(const struct conf *cf, char *why, size_t whysz)
+{
+	int n;
+
+	if (is_listener(STDIN_FILENO))
+		return STDIN_FILENO;
+	n = sd_listen_fds(0);
+	if (n > 1) {
+		snprintf(why, whysz, "systemd gave %d sockets, one is expected", n);
+		return -1;
+	}
+	return n == 1 ? SD_LISTEN_FDS_START : pool_listen(cf->server_listen, why, whysz);
+}
+
+static enum log_level level_of(const char *word)
+{
+	static const char *const words[] = { "error", "warn", "info", "debug" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(word, words[i]))
+			return (enum log_level)i;
+	return LOG_LV_INFO;
+}
+
+static int serve(struct conf *cf, const char *path)
+{
+	char why[400];
+	int fd;
+
+	log_init("sandbox-fcgi", level_of(cf->log_level), str_eq(cf->log_format, "text"));
+	if (log_to(cf->log_target) < 0) {
+		fprintf(stderr, "sandbox-fcgi: [log] target: cannot open %s: %s\n", cf->log_target, strerror(errno));
+		return EXIT_CONFIG;
+	}
+	if (getenv("REQUEST_METHOD") && !is_listener(STDIN_FILENO))
+		return worker_cgi(cf);
+	if ((fd = find_listener(cf, why, sizeof(why))) < 0) {
+		fprintf(stderr, "sandbox-fcgi: %s\n", why);
+		return EXIT_SYSTEM;
+	}
+	return pool_run(cf, path, fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' }, { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
+	};
+	const char *path = getenv("SANDBOX_CONFIG");
+	bool check = false;
+	struct conf cf;
+	char why[400];
+	int c;
+
+	if (ensure_fds() < 0)
+		return EXIT_SYSTEM;
+	/* A CGI program's arguments come from the query string (RFC 3875 4.4): not ours. */
+	while (!getenv("REQUEST_METHOD") && (c = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c': path = optarg; break;
+		case 'k': check = true; break;
+		case 'p': return conf_print_keys() ? EXIT_SYSTEM : 0;
+		case 'V': return printf("sandbox-fcgi %s\n", VERSION) < 0;
+		case 'h': return printf("%s", help) < 0;
+		default:  fprintf(stderr, "Try 'sandbox-fcgi --help'.\n"); return EXIT_USAGE;
+		}
+	}
+	if (!getenv("REQUEST_METHOD") && optind < argc) {
+		fprintf(stderr, "sandbox-fcgi: unexpected argument '%s'\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (!path)
+		path = SYSCONFDIR "/sandbox/sandbox.ini";
+	if (conf_load(&cf, path, why, sizeof(why)) < 0) {
+		fprintf(stderr, "sandbox-fcgi: %s\n", why);
+		return EXIT_CONFIG;
+	}
+	if (check)
+		return printf("%s: all is well\n", path) < 0;
+	return serve(&cf, path);
+}

@@ -1,0 +1,34 @@
+/* worker.h: one worker process: T threads that accept and answer, and one that keeps house. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "../lib/base/conf.h"
+#include "../lib/db.h"
+#include "../lib/rt/runtime.h"
+
+enum health { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_UNHEALTHY };
+
+/* What the threads of one process share. */
+struct shared {
+	const struct conf   *cf;
+	struct db_pool      *pool;
+	const struct rt_ops *ops;
+	struct rt           *rt;
+	char                 owner[80];		/* host/pid */
+	int                  listen_fd;
+	int64_t              started_ms;	/* of the master, clock_ms() */
+	_Atomic int          slow;		/* threads in slow routes now */
+	_Atomic int          busy;		/* threads that serve a request now */
+	_Atomic int          health;		/* enum health, from the last probe */
+	_Atomic bool         stopping;
+};
+
+/* Serves until SIGTERM, then drains within [server] shutdown_grace. The exit status of the process. */
+int worker_run(const struct conf *, int listen_fd, int64_t started_ms);
+
+/* Answers the one request that the environment describes (plain CGI). */
+int worker_cgi(const struct conf *);
+
+/* house.c: the loop that probes the database, keeps this node's row and finishes what dead workers left. */
+void *house_keep(void *shared);
