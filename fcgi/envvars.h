@@ -1,7 +1,7 @@
-/* envvars.h: the rules of environment variables (CONTRACT 3.3), the same for sessions, executions and templates. */
+/* envvars.h: environment variables of templates, sessions and executions (CONTRACT 3.3). Pure. */
 #pragma once
 
 #include "../lib/base/jsn.h"
 
-/* Errors of `map`, an object, go to `c`; `path`: where it is in the body. */
+/* Adds an error to `c` for each variable that is refused. `path`: dotted path of `map`, which is an object. */
 void envvars_check(struct jsn_check *c, const char *path, struct json_object *map);

@@ -198,8 +198,8 @@ bool conf_millis(const char *s, int64_t *millis)
 	int scale = 100;
 	const char *from = s;
 
-	for (; isdigit((unsigned char)*s) && n < INT32_MAX; s++)
-		n = n * 10 + (*s - '0');
+	for (; isdigit((unsigned char)*s); s++)
+		n = n < INT32_MAX ? n * 10 + (*s - '0') : n;	/* a huge number stays huge: out of every range */
 	if (s != from && !strcmp(s, "m")) {
 		*millis = n;
 		return true;
