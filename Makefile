@@ -54,20 +54,32 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_C) -c -o $@ $<
 
-# Texts that the programs carry inside: migrations, the seccomp profile, the API document.
-# name.o defines `const char name_text[]` and `const size_t name_text_len`; see tools/embed.
+# Texts that the programs carry inside: gen/NAME.c defines NAME_text, see lib/base/embed.h and tools/embed.
+embed_seccomp_profile := deploy/seccomp.json
+embed_openapi         := web/openapi.json
+$(foreach m,$(wildcard sql/migrations/*.sql),\
+	$(eval embed_migration_$(firstword $(subst _, ,$(basename $(notdir $(m))))) := $(m)))
+
+gen = $(patsubst %,$(BUILD)/gen/%.o,$(1))
+migrations := $(patsubst embed_%,%,$(filter embed_migration_%,$(.VARIABLES)))
+
+.SECONDEXPANSION:
+$(BUILD)/gen/%.c: $$(embed_$$*) tools/embed
+	@mkdir -p $(@D)
+	tools/embed $< $* >$@
+
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(CPPFLAGS) $(ALL_C) -c -o $@ $<
+	$(CC) $(CPPFLAGS) -I. $(ALL_C) -c -o $@ $<
 
 $(BUILD)/libbase.a: $(call obj,$(base_SRC))
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/libsandbox.a: $(call obj,$(sandbox_SRC))
+$(BUILD)/libsandbox.a: $(call obj,$(sandbox_SRC)) $(call gen,seccomp_profile $(migrations))
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/sandbox-fcgi: $(call obj,$(fcgi_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+$(BUILD)/sandbox-fcgi: $(call obj,$(fcgi_SRC)) $(call gen,openapi) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
 	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS)
 
 $(BUILD)/sandboxctl: $(call obj,$(ctl_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
