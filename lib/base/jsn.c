@@ -1,6 +1,5 @@
 #include "jsn.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -18,8 +17,9 @@ static struct json_object *loc_of(const char *where, const char *path)
 
 	while (path && *path) {
 		size_t n = strcspn(path, ".");
-		struct json_object *part = isdigit((unsigned char)*path) ? json_object_new_int64(strtoll(path, NULL, 10))
-									 : json_object_new_string_len(path, (int)n);
+		bool index = n && strspn(path, "0123456789") >= n;
+		struct json_object *part = index ? json_object_new_int64(strtoll(path, NULL, 10))
+						 : json_object_new_string_len(path, (int)n);
 
 		loc = jsn_push(loc, part);
 		path += n + (path[n] == '.');
@@ -58,8 +58,11 @@ void jsn_bad(struct jsn_check *c, const char *type, const char *path, struct jso
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (!c->first[0])
-		snprintf(c->first, sizeof(c->first), "%s%s%s", path ? path : c->where, ": ", msg);
+	text_utf8_trim(msg);
+	if (!c->first[0]) {
+		snprintf(c->first, sizeof(c->first), "%s: %s", path ? path : c->where, msg);
+		text_utf8_trim(c->first);
+	}
 	if (!c->errors)
 		c->errors = json_object_new_array();
 	if (c->errors && json_object_array_length(c->errors) < MAX_ERRORS) {
@@ -214,7 +217,9 @@ static bool has_type(enum jsn_type t, struct json_object *v)
 
 		return d >= -9007199254740992.0 && d <= 9007199254740992.0 && d == (double)(int64_t)d;
 	}
-	return have == kinds[t].type || (t == JSN_NUM && have == json_type_int);
+	if (t == JSN_NUM)	/* 1e999 is JSON, but no number we could compute with */
+		return have == json_type_int || (have == json_type_double && isfinite(json_object_get_double(v)));
+	return have == kinds[t].type;
 }
 
 static bool in_words(const char *s, const char *const *words)
@@ -231,7 +236,8 @@ static bool in_range(struct jsn_check *c, const struct jsn_field *d, const char 
 	bool str = d->type == JSN_STR, arr = d->type == JSN_ARR;
 	int64_t n = 0;
 
-	if (str && memchr(json_object_get_string(v), '\0', (size_t)json_object_get_string_len(v))) {
+	if ((str || d->type == JSN_ENUM) &&
+	    memchr(json_object_get_string(v), '\0', (size_t)json_object_get_string_len(v))) {
 		jsn_bad(c, "value_error", path, NULL, "must not hold U+0000");
 		return false;
 	}
@@ -370,11 +376,10 @@ struct json_object *jsn_num(struct json_object *obj, const char *key, double val
 
 	if (!isfinite(val))
 		return jsn_null(obj, key);
-	for (int p = 1; p <= 17; p++) {		/* the shortest text that reads back the same */
+	/* The shortest text that reads back the same, but 300 rather than 3e+02. */
+	snprintf(text, sizeof(text), "%.0f", fabs(val) < 1e15 ? val : 0.0);
+	for (int p = 1; p <= 17 && strtod(text, NULL) != val; p++)
 		snprintf(text, sizeof(text), "%.*g", p, val);
-		if (strtod(text, NULL) == val)
-			break;
-	}
 	return jsn_put(obj, key, json_object_new_double_s(val, text));
 }
 

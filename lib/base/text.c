@@ -66,6 +66,16 @@ char *text_utf8_repair(struct arena *a, const char *s, size_t n, size_t *out_len
 	return p;
 }
 
+void text_utf8_trim(char *s)
+{
+	size_t n = strlen(s), k = 1;
+
+	while (k < 4 && k < n && ((unsigned char)s[n - k] & 0xc0) == 0x80)
+		k++;
+	if (n && (unsigned char)s[n - k] >= 0x80 && text_utf8_len(s + n - k, k) != k)
+		s[n - k] = '\0';
+}
+
 static char *encode(struct arena *a, const void *data, size_t n, const char *abc, bool pad)
 {
 	const unsigned char *s = data;
@@ -119,8 +129,9 @@ void *text_base64_decode(struct arena *a, const char *s, size_t n, size_t *out_l
 	unsigned acc = 0;
 	int bits = 0, v;
 
-	while (n && s[n - 1] == '=')
-		n--;
+	if (n && n % 4 == 0)	/* padding completes a group of four or is not there at all */
+		for (int k = 0; k < 2 && s[n - 1] == '='; k++)
+			n--;
 	if (n % 4 == 1 || !(out = w = arena_alloc(a, n / 4 * 3 + 4)))
 		return NULL;
 	for (size_t i = 0; i < n; i++) {

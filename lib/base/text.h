@@ -10,6 +10,9 @@ bool   text_utf8_ok(const char *s, size_t n);
 /* A copy in which each byte that starts no character is U+FFFD; NUL-terminated. NULL: arena full. */
 char *text_utf8_repair(struct arena *, const char *s, size_t n, size_t *out_len) MUST_CHECK;
 
+/* Cuts the incomplete character that a full buffer left at the end of `s`. */
+void  text_utf8_trim(char *s);
+
 /* RFC 4648. Encoders return NUL-terminated text; decode: NULL when malformed or no room. */
 char *text_base64(struct arena *, const void *p, size_t n) MUST_CHECK;
 char *text_base64url(struct arena *, const void *p, size_t n) MUST_CHECK;	/* no padding */
