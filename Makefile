@@ -4,6 +4,7 @@
 # make install    into DESTDIR and PREFIX      make help          all targets
 
 VERSION  := $(shell cat VERSION)
+MAKEFLAGS += -r
 PREFIX   ?= /usr/local
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 
@@ -61,10 +62,11 @@ $(foreach m,$(wildcard sql/migrations/*.sql),\
 	$(eval embed_migration_$(firstword $(subst _, ,$(basename $(notdir $(m))))) := $(m)))
 
 gen = $(patsubst %,$(BUILD)/gen/%.o,$(1))
-migrations := $(patsubst embed_%,%,$(filter embed_migration_%,$(.VARIABLES)))
+texts      := $(patsubst embed_%,%,$(filter embed_%,$(.VARIABLES)))
+migrations := $(filter migration_%,$(texts))
 
 .SECONDEXPANSION:
-$(BUILD)/gen/%.c: $$(embed_$$*) tools/embed
+$(texts:%=$(BUILD)/gen/%.c): $(BUILD)/gen/%.c: $$(embed_$$*) tools/embed
 	@mkdir -p $(@D)
 	tools/embed $< $* >$@
 
