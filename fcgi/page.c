@@ -29,15 +29,21 @@ static int read_cursor(struct req *r, const char *text, struct page *p, struct f
 	return 0;
 }
 
-int page_read(struct req *r, struct page *p, struct fault *f)
+int page_limits(struct req *r, struct page *p, struct fault *f)
 {
 	struct jsn_check c = { .a = r->a, .where = "query" };
-	const char *cursor = req_query(r, "cursor");
 
 	*p = (struct page){ 0 };
 	p->limit = clamp(req_query_int(r, &c, "limit", LIMIT_DEFAULT, INT64_MIN, INT64_MAX), 1, LIMIT_MAX);
 	p->offset = clamp(req_query_int(r, &c, "offset", 0, INT64_MIN, INT64_MAX), 0, OFFSET_MAX);
-	if (jsn_done(&c, f) < 0)
+	return jsn_done(&c, f);
+}
+
+int page_read(struct req *r, struct page *p, struct fault *f)
+{
+	const char *cursor = req_query(r, "cursor");
+
+	if (page_limits(r, p, f) < 0)
 		return -1;
 	return str_empty(cursor) ? 0 : read_cursor(r, cursor, p, f);
 }

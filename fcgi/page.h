@@ -12,6 +12,8 @@ struct page {
 
 /* 0, or -1 with a fault (422 not an integer, 400 damaged cursor). */
 int page_read(struct req *, struct page *, struct fault *) MUST_CHECK;
+/* Only limit and offset, for a list whose cursor is its own. */
+int page_limits(struct req *, struct page *, struct fault *) MUST_CHECK;
 
 /*
  * `rows` holds up to limit + 1 rows' JSON (the one too many shows that more follow; it is dropped).

@@ -6,6 +6,7 @@ CREATE TABLE template (
   id              VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   live_name       VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL COMMENT 'null once deleted',
   current_version INT NOT NULL,
+  first_version   INT NOT NULL COMMENT 'of the present life: an id that was deleted and made again counts on',
   is_active       BOOL NOT NULL DEFAULT 1,
   created_at      DATETIME(3) NOT NULL,
   updated_at      DATETIME(3) NOT NULL,
