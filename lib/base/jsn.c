@@ -155,16 +155,33 @@ static int by_name(const void *x, const void *y)
 	return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
+/* Adds to an array (key NULL) or an object. A null is NULL too, so it is told from a failed copy by its source. */
+static struct json_object *add_copy(struct json_object *o, const char *key, struct json_object *src,
+				    struct json_object *copy)
+{
+	int rc = -1;
+
+	if (o && (copy || !src))
+		rc = key ? json_object_object_add(o, key, copy) : json_object_array_add(o, copy);
+	if (rc == 0)
+		return o;
+	json_object_put(copy);
+	json_object_put(o);
+	return NULL;
+}
+
 /* A copy of the tree whose objects have their members in order. */
 static struct json_object *sorted(struct json_object *v)
 {
-	struct json_object *o;
+	struct json_object *o, *src;
 	size_t n = 0, i = 0;
 
 	if (json_object_is_type(v, json_type_array)) {
 		o = json_object_new_array();
-		for (i = 0; i < json_object_array_length(v); i++)
-			o = jsn_push(o, sorted(json_object_array_get_idx(v, i)));
+		for (i = 0; i < json_object_array_length(v); i++) {
+			src = json_object_array_get_idx(v, i);
+			o = add_copy(o, NULL, src, sorted(src));
+		}
 		return o;
 	}
 	if (!json_object_is_type(v, json_type_object))
@@ -180,8 +197,10 @@ static struct json_object *sorted(struct json_object *v)
 	}
 	qsort(names, n, sizeof(*names), by_name);
 	o = json_object_new_object();
-	for (i = 0; i < n && o; i++)
-		json_object_object_add(o, names[i], sorted(json_object_object_get(v, names[i])));
+	for (i = 0; i < n; i++) {
+		src = json_object_object_get(v, names[i]);
+		o = add_copy(o, names[i], src, sorted(src));
+	}
 	return o;
 }
 
