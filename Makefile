@@ -91,10 +91,59 @@ $(BUILD)/sandboxctl: $(call obj,$(ctl_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libba
 $(BUILD)/sandbox-executor: $(call obj,$(executor_SRC)) $(BUILD)/libbase.a
 	$(CC) $(if $(STATIC),$(STATIC),$(LDHARDEN)) $(LDFLAGS) -o $@ $^ -levent_core -ljson-c -lseccomp -lnettle -lm
 
+# ---- the whole stack on loopback: PORT=8000 RUNTIME=oci|docker SERVER=nginx|apache|caddy|cgi ----
+
+STACK ?= var
+export PORT RUNTIME SERVER AUTH
+
+run:
+	@tools/install-packages build run $(if $(filter docker,$(RUNTIME)),docker) \
+		$(if $(filter-out nginx,$(SERVER)),check)
+	@$(MAKE) --no-print-directory --quiet all
+	@BUILD=$(BUILD) tools/stack up $(STACK)
+	@tools/example
+	@echo "It listens on http://127.0.0.1:$(or $(PORT),8000) (make stop ends it)."
+
+stop:
+	@tools/stack down $(STACK)
+
+# ---- tests ----
+
+# A test that includes headers of a program is linked with that program's objects, all others with the libraries only.
+units          := $(patsubst %.c,$(BUILD)/%,$(wildcard test/unit/*_test.c))
+units_of        = $(patsubst %.c,$(BUILD)/%,$(shell grep -ls '"\.\./\.\./$(1)/' test/unit/*_test.c))
+fcgi_units     := $(call units_of,fcgi)
+executor_units := $(call units_of,executor)
+lib_units      := $(filter-out $(fcgi_units) $(executor_units),$(units))
+
+$(lib_units): %: %.o $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(fcgi_units): %: %.o $(filter-out %/main.o,$(call obj,$(fcgi_SRC))) $(call gen,openapi) \
+		$(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka -lfcgi $(LIBS)
+
+$(executor_units): %: %.o $(filter-out %/main.o,$(call obj,$(executor_SRC))) $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka -levent_core -ljson-c -lseccomp -lnettle -lm
+
+units: $(units)
+
+# BATS="test/bats/10-mounts.bats ..." runs only these; CI=true makes a skipped test a failed one.
+check:
+	@tools/install-packages build run check
+	@$(MAKE) --no-print-directory --quiet all units
+	@$(MAKE) --no-print-directory --quiet check-run
+
+check-run:
+	@tools/check $(BUILD) $(units)
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
+
 clean:
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.PHONY: all run stop units check check-run help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
