@@ -455,15 +455,7 @@ int db_tx(struct db *db, int (*fn)(struct db *, void *, struct fault *), void *a
 	return rc;
 }
 
-int db_script(struct db *db, const char *name, const char *sql, struct fault *f)
+int db_statement(struct db *db, const char *name, const char *sql, size_t n, struct fault *f)
 {
-	while (*sql) {
-		const char *end = strstr(sql, ";\n");
-		size_t n = end ? (size_t)(end - sql) : strlen(sql);
-
-		if (strspn(sql, " \t\r\n") < n && mysql_real_query(db->my, sql, n))
-			return db_fault(db, NULL, name, f);
-		sql += n + (end ? 2 : 0);
-	}
-	return 0;
+	return mysql_real_query(db->my, sql, n) ? db_fault(db, NULL, name, f) : 0;
 }

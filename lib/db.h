@@ -3,7 +3,7 @@
  *
  * Every statement is a named `struct query` constant beside the code that owns
  * its table (lib/store/). There is no way here to run SQL that was built at run
- * time, but db_script() for the migrations that the program carries.
+ * time, but db_statement() for the migrations that the program carries.
  *
  * Connections come from a pool: a thread takes one for as long as it talks to
  * the database and never holds it while it waits for anything else. Session
@@ -88,5 +88,5 @@ int db_number(struct db *, const struct query *, const struct db_val *, size_t n
  */
 int db_tx(struct db *, int (*fn)(struct db *, void *, struct fault *), void *arg, struct fault *) MUST_CHECK;
 
-/* Statements separated by ';' at line ends: the embedded migrations only. */
-int db_script(struct db *, const char *name, const char *sql, struct fault *) MUST_CHECK;
+/* One statement without a result: the embedded migrations only (lib/store/migrate.c cuts them). */
+int db_statement(struct db *, const char *name, const char *sql, size_t n, struct fault *) MUST_CHECK;

@@ -1,8 +1,10 @@
 -- The data model of the platform. Forward only: never edit a migration that was released, add the next number.
+-- Every statement ends with ';' at a line's end. One that changes the schema says IF [NOT] EXISTS, because it is run
+-- again when a migration was killed; one that changes rows runs exactly once (lib/store/migrate.h).
 -- States, times and units: DATETIME(3) is UTC; _s seconds, _ms milliseconds, _bytes bytes; `state` is the API's status.
 -- lease_*: who works on the row until when; every closing UPDATE names lease_epoch. row_version: optimistic readers.
 
-CREATE TABLE template (
+CREATE TABLE IF NOT EXISTS template (
   id              VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   live_name       VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL COMMENT 'null once deleted',
   current_version INT NOT NULL,
@@ -15,7 +17,7 @@ CREATE TABLE template (
   UNIQUE KEY live_name (live_name)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE template_version (
+CREATE TABLE IF NOT EXISTS template_version (
   template_id       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   version           INT NOT NULL,
   name              VARCHAR(255) NOT NULL,
@@ -45,7 +47,7 @@ CREATE TABLE template_version (
   CONSTRAINT template_version_template FOREIGN KEY (template_id) REFERENCES template (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE session (
+CREATE TABLE IF NOT EXISTS session (
   id                 VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   state              VARCHAR(12) NOT NULL COMMENT 'creating running completed failed timeout terminated',
   desired            VARCHAR(8) NOT NULL COMMENT 'running gone',
@@ -103,7 +105,7 @@ CREATE TABLE session (
   KEY deleted_at (deleted_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE execution (
+CREATE TABLE IF NOT EXISTS execution (
   id                   VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   session_id           VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   state                VARCHAR(10) NOT NULL COMMENT 'pending running completed failed timeout crashed cancelled',
@@ -161,7 +163,7 @@ CREATE TABLE execution (
   CONSTRAINT execution_session FOREIGN KEY (session_id) REFERENCES session (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE container (
+CREATE TABLE IF NOT EXISTS container (
   id                 VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   session_id         VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   generation         INT NOT NULL DEFAULT 0,
@@ -197,7 +199,7 @@ CREATE TABLE container (
   KEY runtime_id (runtime_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE artifact (
+CREATE TABLE IF NOT EXISTS artifact (
   id           BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
   execution_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   session_id   VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -213,7 +215,7 @@ CREATE TABLE artifact (
   CONSTRAINT artifact_execution FOREIGN KEY (execution_id) REFERENCES execution (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE runtime_node (
+CREATE TABLE IF NOT EXISTS runtime_node (
   id               VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   type             VARCHAR(12) NOT NULL,
   url              VARCHAR(255) NOT NULL,
@@ -240,7 +242,7 @@ CREATE TABLE runtime_node (
   KEY state (state)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE dependency_layer (
+CREATE TABLE IF NOT EXISTS dependency_layer (
   id           CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   image_digest VARCHAR(255) NOT NULL,
   interpreter  VARCHAR(40) NOT NULL,
@@ -262,7 +264,7 @@ CREATE TABLE dependency_layer (
   KEY last_used_at (last_used_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE idempotency_key (
+CREATE TABLE IF NOT EXISTS idempotency_key (
   scope       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   idem_key    VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   fingerprint CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -279,7 +281,7 @@ CREATE TABLE idempotency_key (
   KEY expires_at (expires_at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE api_key (
+CREATE TABLE IF NOT EXISTS api_key (
   id           VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   name         VARCHAR(255) NOT NULL,
   prefix       VARCHAR(16) NOT NULL COMMENT 'first characters of the key, to tell keys apart',
@@ -292,7 +294,7 @@ CREATE TABLE api_key (
   UNIQUE KEY key_hash (key_hash)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE audit_log (
+CREATE TABLE IF NOT EXISTS audit_log (
   id          BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
   at          DATETIME(3) NOT NULL,
   event       VARCHAR(40) NOT NULL,
@@ -312,7 +314,7 @@ CREATE TABLE audit_log (
   KEY object (object_type, object_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-CREATE TABLE storage_garbage (
+CREATE TABLE IF NOT EXISTS storage_garbage (
   id          BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
   kind        VARCHAR(8) NOT NULL COMMENT 'prefix object',
   object_key  VARCHAR(1200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
