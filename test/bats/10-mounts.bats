@@ -32,6 +32,7 @@ each() {
 		# Not in a condition: there bash would go on after a failed line.
 		set +e
 		(set -e; . "$BATS_FILE_TMPDIR/$s"; export SANDBOX_KEY; "$1" "$s")
+		# shellcheck disable=SC2181
 		[ $? = 0 ] || bad+=" $s"
 		set -e
 	done
