@@ -38,7 +38,8 @@ PKGS     := libmariadb json-c libcurl libsystemd libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 ALL_C    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -MMD -MP $(CFLAGS)
-LIBS      = $(shell pkg-config --libs $(PKGS)) -linih -lpthread
+LIBS      = $(shell pkg-config --libs $(PKGS)) -linih -lpthread -lm
+executor_LIBS := -levent_extra -levent_core -ljson-c -lseccomp -lnettle -lm
 
 # One directory, one program; lib/ is the only code they share.
 base_SRC     := $(wildcard lib/base/*.c)
@@ -58,6 +59,8 @@ $(BUILD)/%.o: %.c
 # Texts that the programs carry inside: gen/NAME.c defines NAME_text, see lib/base/embed.h and tools/embed.
 embed_seccomp_profile := deploy/seccomp.json
 embed_openapi         := web/openapi.json
+embed_runner_py       := executor/lang/runner.py
+embed_runner_js       := executor/lang/runner.js
 $(foreach m,$(wildcard sql/migrations/*.sql),\
 	$(eval embed_migration_$(firstword $(subst _, ,$(basename $(notdir $(m))))) := $(m)))
 
@@ -87,9 +90,11 @@ $(BUILD)/sandbox-fcgi: $(call obj,$(fcgi_SRC)) $(call gen,openapi) $(BUILD)/libs
 $(BUILD)/sandboxctl: $(call obj,$(ctl_SRC)) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
 	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+executor_LIBS := -levent_extra -levent_core -ljson-c -lseccomp -lm
+
 # libbase only: the linker keeps database and storage out of the container.
-$(BUILD)/sandbox-executor: $(call obj,$(executor_SRC)) $(BUILD)/libbase.a
-	$(CC) $(if $(STATIC),$(STATIC),$(LDHARDEN)) $(LDFLAGS) -o $@ $^ -levent_core -ljson-c -lseccomp -lnettle -lm
+$(BUILD)/sandbox-executor: $(call obj,$(executor_SRC)) $(call gen,runner_py runner_js) $(BUILD)/libbase.a
+	$(CC) $(if $(STATIC),$(STATIC),$(LDHARDEN)) $(LDFLAGS) -o $@ $^ $(executor_LIBS)
 
 # ---- the whole stack on loopback: PORT=8000 RUNTIME=oci|docker SERVER=nginx|apache|caddy|cgi ----
 
@@ -123,8 +128,9 @@ $(fcgi_units): %: %.o $(filter-out %/main.o,$(call obj,$(fcgi_SRC))) $(call gen,
 		$(BUILD)/libsandbox.a $(BUILD)/libbase.a
 	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka -lfcgi $(LIBS)
 
-$(executor_units): %: %.o $(filter-out %/main.o,$(call obj,$(executor_SRC))) $(BUILD)/libbase.a
-	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka -levent_core -ljson-c -lseccomp -lnettle -lm
+$(executor_units): %: %.o $(filter-out %/main.o,$(call obj,$(executor_SRC))) $(call gen,runner_py runner_js) \
+		$(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(executor_LIBS)
 
 units: $(units)
 
