@@ -8,7 +8,9 @@ handler_fn get_session, list_sessions, terminate_session, delete_session, renew_
 /* create.c */
 handler_fn create_session;
 /* execution.c */
-handler_fn get_execution, list_executions, cancel_execution, get_output;
+handler_fn get_execution, list_executions, cancel_execution;
+/* output.c */
+handler_fn get_output;
 /* submit.c */
 handler_fn execute, execute_sync;
 /* template.c */

@@ -11,7 +11,7 @@
 #define ACK_MS       2000
 #define POLL_S       25		/* one long poll; the executor accepts up to 30 (CONTRACT 10.1) */
 #define SLACK_MS     5000	/* for the answer of a long poll to arrive */
-#define MAX_ANSWER   (33 << 20)	/* a result of 32 MiB (CONTRACT 1.2) and its frame */
+#define MAX_ANSWER   (64 << 20)	/* a result of 32 MiB (CONTRACT 1.2) and its frame, or a piece of a log */
 #define PENDING_MAX  128	/* [execution] max_parallel + max_queue at their defaults, rounded up */
 #define LEASE_S      30
 
@@ -159,6 +159,15 @@ int dispatch_cancel(struct work *w, const struct executor *e, const char *id, in
 	if (rs.status == 200 && (rc = take(w, id, &rs, a, f)) != 0)
 		return rc;
 	return dispatch_wait(w, e, id, deadline, -1, &gone, a, f);
+}
+
+int dispatch_output(struct work *w, const struct executor *e, const char *id, const char *stream, int64_t after,
+		    int64_t deadline, int watch_fd, struct httpc_resp *rs, struct arena *a, struct fault *f)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "/executions/%s/output?stream=%s&after=%lld", id, stream, (long long)after);
+	return call(w, e, "GET", path, NULL, 0, deadline, watch_fd, rs, a, f);
 }
 
 static void submit_all(struct work *w, const struct session *s, struct execution *x, int n, struct arena *a)

@@ -29,6 +29,10 @@ int dispatch_wait(struct work *, const struct executor *, const char *id, int64_
 /* Tells the executor that the result is kept. Best effort: it offers the result again otherwise. */
 void dispatch_ack(struct work *, const struct executor *, const char *id, struct arena *);
 
+/* The bytes of a stream from an absolute offset that exist now; the executor's answer as it is, whatever its status. */
+int dispatch_output(struct work *, const struct executor *, const char *id, const char *stream, int64_t after,
+		    int64_t deadline, int watch_fd, struct httpc_resp *, struct arena *, struct fault *) MUST_CHECK;
+
 /* Asks for the end and records what became of it, waiting `ms` at most. As dispatch_wait(). */
 int dispatch_cancel(struct work *, const struct executor *, const char *id, int64_t deadline, struct arena *, struct fault *)
 	MUST_CHECK;

@@ -1,0 +1,483 @@
+#include "http.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "../lib/base/clock.h"
+#include "../lib/base/ident.h"
+#include "../lib/base/log.h"
+#include "../lib/base/text.h"
+
+#define BODY_MAX    (32 << 20)	/* code, event and stdin at their ceilings, escaped */
+#define HEADERS_MAX 16384
+#define WAIT_MAX_S  30		/* CONTRACT 10.1 */
+#define IDLE_S      75		/* an open connection without a request; longer than any long poll */
+#define ARENA_BYTES ((size_t)64 << 20)
+
+/* A reader that waits: for the end of a job, or for bytes beyond an offset. */
+struct waiter {
+	struct waiter         *next;
+	struct http           *h;
+	struct evhttp_request *rq;
+	struct job            *j;
+	struct event          *timer;
+	bool                   output;	/* else the end */
+	bool                   is_err;
+	int64_t                after;
+};
+
+struct http {
+	struct evhttp         *server;
+	struct event_base     *base;
+	struct jobs           *jobs;
+	const struct settings *set;
+	const struct trial    *trial;
+	struct waiter         *waiters;
+	struct arena          *a;	/* of the request being served */
+	int64_t                started_ms;
+};
+
+struct call { struct http *h; struct evhttp_request *rq; const char *id; struct evkeyvalq query; };
+
+/* ---- answers ---- */
+
+static void header(struct evhttp_request *rq, const char *name, const char *value)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(rq), name, value);
+}
+
+static void send_text(struct evhttp_request *rq, int status, const char *text, size_t n)
+{
+	struct evbuffer *b = evbuffer_new();
+
+	header(rq, "Content-Type", "application/json");
+	if (b && text)
+		evbuffer_add(b, text, n);
+	evhttp_send_reply(rq, status, status < 400 ? "OK" : "Error", b);
+	if (b)
+		evbuffer_free(b);
+}
+
+static void send_json(struct evhttp_request *rq, int status, struct json_object *o)
+{
+	size_t n = 0;
+	const char *text = o ? jsn_text(o, &n) : NULL;
+
+	send_text(rq, text ? status : 500, text, n);
+	json_object_put(o);
+}
+
+/* The error body of CONTRACT 2. */
+static void send_fault(struct http *h, struct evhttp_request *rq, const struct fault *f)
+{
+	struct json_object *o = json_object_new_object();
+	const char *id = evhttp_find_header(evhttp_request_get_input_headers(rq), "X-Request-ID");
+	const struct fault_info *info = f->info;
+
+	o = jsn_str(o, "error_code", info->code);
+	o = jsn_str(o, "description", info->description);
+	o = jsn_str(o, "error_detail", f->detail);
+	o = jsn_str(o, "solution", info->solution);
+	o = jsn_str(o, "error_link", arena_printf(h->a, "/docs#%s", info->code));
+	o = jsn_str(o, "request_id", id && ident_request_ok(id) ? id : NULL);
+	o = jsn_bool(o, "retryable", info->retryable);
+	o = jsn_str(o, "detail", f->detail);
+	o = jsn_str(o, "message", f->detail);
+	send_json(rq, info->status, o);
+}
+
+static struct json_object *state_json(const struct job *j)
+{
+	struct json_object *o = jsn_str(json_object_new_object(), "execution_id", j->id);
+
+	o = jsn_str(o, "status", job_state_name(j));
+	return jsn_int(o, "attempt", j->attempt);
+}
+
+/* Its state, or, once ended and not yet freed, the result. */
+static void send_job(struct evhttp_request *rq, int status, const struct job *j)
+{
+	if (j->state == JOB_ENDED && j->result)
+		send_text(rq, status, j->result, j->result_len);
+	else
+		send_json(rq, status, state_json(j));
+}
+
+static struct output *stream_of(const struct job *j, bool is_err)
+{
+	return is_err ? j->err : j->out;
+}
+
+static void send_output(struct evhttp_request *rq, const struct job *j, bool is_err, int64_t after)
+{
+	struct output *o = stream_of(j, is_err);
+	struct evbuffer *b = evbuffer_new();
+	int64_t kept = o ? output_kept(o) : 0, n = kept - after;
+	bool complete = j->state == JOB_ENDED || j->state == JOB_FREED;
+	char text[32];
+
+	header(rq, "Content-Type", "application/octet-stream");
+	snprintf(text, sizeof(text), "%lld", (long long)(n > 0 ? kept : after));
+	header(rq, "X-Output-Next", text);
+	header(rq, "X-Output-Complete", complete ? "true" : "false");
+	snprintf(text, sizeof(text), "%lld", (long long)(o ? output_dropped(o) : 0));
+	header(rq, "X-Output-Dropped", text);
+	snprintf(text, sizeof(text), "%lld", (long long)j->attempt);
+	header(rq, "X-Output-Attempt", text);
+	if (b && n > 0) {
+		int fd = fcntl(output_fd(o), F_DUPFD_CLOEXEC, 3);
+
+		if (fd >= 0 && evbuffer_add_file(b, fd, after, n) < 0)	/* takes fd */
+			close(fd);
+	}
+	evhttp_send_reply(rq, after > kept ? 416 : 200, "OK", b);
+	if (b)
+		evbuffer_free(b);
+}
+
+/* ---- waiting ---- */
+
+static void unlink_waiter(struct waiter *w)
+{
+	struct waiter **p = &w->h->waiters;
+
+	while (*p && *p != w)
+		p = &(*p)->next;
+	if (*p)
+		*p = w->next;
+	event_free(w->timer);
+}
+
+static void on_gone(struct evhttp_connection *c, void *arg)
+{
+	(void)c;
+	unlink_waiter(arg);
+	free(arg);
+}
+
+static void answer(struct waiter *w)
+{
+	unlink_waiter(w);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(w->rq), NULL, NULL);
+	if (w->output)
+		send_output(w->rq, w->j, w->is_err, w->after);
+	else
+		send_job(w->rq, 200, w->j);
+	free(w);
+}
+
+static void on_wait_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	answer(arg);
+}
+
+static bool ready(const struct waiter *w)
+{
+	struct output *o;
+
+	if (w->j->state == JOB_ENDED || w->j->state == JOB_FREED)
+		return true;
+	o = w->output ? stream_of(w->j, w->is_err) : NULL;
+	return o && output_kept(o) > w->after;
+}
+
+static void wait_for(struct call *c, struct job *j, int64_t wait_s, bool output, bool is_err, int64_t after)
+{
+	struct waiter now = { .h = c->h, .rq = c->rq, .j = j, .output = output, .is_err = is_err, .after = after }, *w;
+	struct timeval tv = { .tv_sec = wait_s };
+
+	if (wait_s <= 0 || ready(&now) || !(w = malloc(sizeof(*w)))) {
+		if (output)
+			send_output(c->rq, j, is_err, after);
+		else
+			send_job(c->rq, 200, j);
+		return;
+	}
+	*w = now;
+	w->timer = evtimer_new(c->h->base, on_wait_over, w);
+	if (!w->timer || event_add(w->timer, &tv)) {
+		free(w);
+		send_job(c->rq, 200, j);
+		return;
+	}
+	w->next = c->h->waiters;
+	c->h->waiters = w;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(c->rq), on_gone, w);
+}
+
+void http_wake(struct http *h, struct job *j, bool ended)
+{
+	for (struct waiter *w = h->waiters, *next; w; w = next) {
+		next = w->next;
+		if (w->j == j && (ended || w->output) && ready(w))
+			answer(w);
+	}
+}
+
+bool http_has_reader(const struct http *h, const struct job *j)
+{
+	for (struct waiter *w = h->waiters; w; w = w->next)
+		if (w->j == j && !w->output)
+			return true;
+	return false;
+}
+
+/* ---- calls ---- */
+
+static int64_t query_int(const struct call *c, const char *name, int64_t lo, int64_t hi)
+{
+	const char *s = evhttp_find_header(&c->query, name);
+	int64_t v = 0;
+
+	return s && text_int(s, lo, hi, &v) ? v : 0;
+}
+
+static struct job *find(struct call *c)
+{
+	struct job *j = job_find(c->h->jobs, c->id);
+	struct fault f;
+
+	if (j)
+		return j;
+	fault_set(&f, FAULT_EXE_NOT_FOUND, "no execution %.64s", c->id);
+	send_fault(c->h, c->rq, &f);
+	return NULL;
+}
+
+static void get_root(struct call *c)
+{
+	struct json_object *o = jsn_str(json_object_new_object(), "service", "sandbox-executor");
+
+	o = jsn_str(o, "version", VERSION);
+	send_json(c->rq, 200, jsn_int(o, "protocol", 1));
+}
+
+static void get_health(struct call *c)
+{
+	struct http *h = c->h;
+	struct json_object *o = json_object_new_object();
+	int64_t spooled = 0;
+
+	for (struct job *j = h->jobs->list; j; j = j->next)
+		spooled += j->state == JOB_ENDED;
+	o = jsn_str(o, "status", h->jobs->stopping ? "stopping" : h->jobs->isolated ? "healthy" : "unhealthy");
+	if (h->jobs->stopping || !h->jobs->isolated)
+		o = jsn_str(o, "reason", h->jobs->stopping ? "stopping" : "the isolation is not proven");
+	o = jsn_str(o, "version", VERSION);
+	o = jsn_int(o, "uptime_seconds", (clock_ms() - h->started_ms) / 1000);
+	o = jsn_int(o, "active_executions", h->jobs->running);
+	o = jsn_int(o, "queued_executions", h->jobs->queued);
+	o = jsn_int(o, "spooled_results", spooled);
+	o = jsn_put(o, "languages", trial_languages());
+	o = jsn_put(o, "isolation", trial_report(h->trial));
+	send_json(c->rq, h->jobs->stopping || !h->jobs->isolated ? 503 : 200, o);
+}
+
+static void post_execution(struct call *c)
+{
+	struct evbuffer *b = evhttp_request_get_input_buffer(c->rq);
+	size_t n = evbuffer_get_length(b);
+	const char *text = n ? (const char *)evbuffer_pullup(b, -1) : "";
+	struct fault f = { 0 };
+	AUTO_JSON struct json_object *in = jsn_parse(text, n, c->h->a, &f);
+	struct job *j;
+	int status;
+
+	if (!in) {
+		char detail[sizeof(f.detail)];
+
+		memcpy(detail, f.detail, sizeof(detail));
+		fault_set(&f, FAULT_EXE_INVALID, "%s", detail);
+	} else if (job_submit(c->h->jobs, in, text, n, c->h->a, &status, &j, &f) == 0) {
+		send_json(c->rq, status, state_json(j));
+		return;
+	}
+	send_fault(c->h, c->rq, &f);
+}
+
+static void get_execution(struct call *c)
+{
+	struct job *j = find(c);
+
+	if (j)
+		wait_for(c, j, query_int(c, "wait", 0, WAIT_MAX_S), false, false, 0);
+}
+
+static void get_output(struct call *c)
+{
+	struct job *j = find(c);
+	const char *stream = evhttp_find_header(&c->query, "stream");
+
+	if (j)
+		wait_for(c, j, query_int(c, "wait", 0, WAIT_MAX_S), true, str_eq(stream, "stderr"),
+			 query_int(c, "after", 0, INT64_MAX));
+}
+
+static void cancel(struct call *c)
+{
+	struct job *j = find(c);
+
+	if (!j)
+		return;
+	job_cancel(c->h->jobs, j);
+	wait_for(c, j, 1, false, false, 0);	/* the kill takes milliseconds */
+}
+
+static void acknowledge(struct call *c)
+{
+	struct job *j = find(c);
+	struct fault f;
+
+	if (!j)
+		return;
+	if (j->state == JOB_QUEUED || j->state == JOB_RUNNING) {
+		fault_set(&f, FAULT_EXE_CONFLICT, "the execution is %s", job_state_name(j));
+		send_fault(c->h, c->rq, &f);
+		return;
+	}
+	job_free_result(c->h->jobs, j, true);
+	evhttp_send_reply(c->rq, 204, "No Content", NULL);
+}
+
+static const struct {
+	enum evhttp_cmd_type method;
+	const char *pattern;		/* %: the id */
+	void (*fn)(struct call *);
+} routes[] = {
+	{ EVHTTP_REQ_GET,    "/",                    get_root },
+	{ EVHTTP_REQ_GET,    "/health",              get_health },
+	{ EVHTTP_REQ_POST,   "/executions",          post_execution },
+	{ EVHTTP_REQ_GET,    "/executions/%",        get_execution },
+	{ EVHTTP_REQ_DELETE, "/executions/%",        acknowledge },
+	{ EVHTTP_REQ_GET,    "/executions/%/output", get_output },
+	{ EVHTTP_REQ_POST,   "/executions/%/cancel", cancel },
+};
+
+static bool match(const char *pat, const char *path, char id[IDENT_SZ])
+{
+	size_t before = strcspn(pat, "%");
+	const char *tail = pat[before] ? pat + before + 1 : "";
+	size_t n;
+
+	if (!pat[before])
+		return !strcmp(pat, path);
+	if (strncmp(pat, path, before))
+		return false;
+	n = strcspn(path + before, "/");
+	if (!n || n >= IDENT_SZ || strcmp(path + before + n, tail))
+		return false;
+	memcpy(id, path + before, n);
+	id[n] = '\0';
+	return true;
+}
+
+static bool authorised(const struct http *h, struct evhttp_request *rq)
+{
+	const char *v = evhttp_find_header(evhttp_request_get_input_headers(rq), "Authorization");
+
+	return v && !strncasecmp(v, "Bearer ", 7) && text_equal_ct(v + 7, h->set->token);
+}
+
+static void on_request(struct evhttp_request *rq, void *arg)
+{
+	struct http *h = arg;
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(rq);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *query = uri ? evhttp_uri_get_query(uri) : NULL;
+	struct call c = { .h = h, .rq = rq };
+	struct fault f = { 0 };
+	char id[IDENT_SZ] = "";
+	size_t i = 0;
+
+	log_set_request(evhttp_find_header(evhttp_request_get_input_headers(rq), "X-Request-ID"));
+	while (i < ARRAY_LEN(routes) && !(path && evhttp_request_get_command(rq) == routes[i].method && match(routes[i].pattern, path, id)))
+		i++;
+	if (!authorised(h, rq)) {
+		fault_set(&f, FAULT_EXE_UNAUTHORIZED, "the session token is missing or wrong");
+		send_fault(h, rq, &f);
+	} else if (i == ARRAY_LEN(routes)) {
+		fault_set(&f, FAULT_NOT_FOUND, "no such path");
+		send_fault(h, rq, &f);
+	} else {
+		c.id = id;
+		TAILQ_INIT(&c.query);
+		if (query)
+			evhttp_parse_query_str(query, &c.query);
+		routes[i].fn(&c);
+		evhttp_clear_headers(&c.query);
+	}
+	arena_reset(h->a);
+	log_set_request(NULL);
+}
+
+/* ---- listening ---- */
+
+static int listen_on(const char *address, char *why, size_t whysz)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_storage ss;
+	int len = sizeof(ss), fd, one = 1;
+	bool is_unix = address[0] == '/';
+
+	if (is_unix && strlen(address) < sizeof(un.sun_path)) {
+		memcpy(un.sun_path, address, strlen(address) + 1);
+		unlink(address);
+	} else if (is_unix || evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss, &len)) {
+		snprintf(why, whysz, "EXECUTOR_LISTEN: '%s' is neither a socket path nor an address with a port", address);
+		return -1;
+	}
+	fd = socket(is_unix ? AF_UNIX : ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && !is_unix)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, is_unix ? (struct sockaddr *)&un : (struct sockaddr *)&ss, is_unix ? sizeof(un) : (socklen_t)len) < 0 ||
+	    (is_unix && chmod(address, 0666) < 0) || listen(fd, 128) < 0) {
+		snprintf(why, whysz, "cannot listen on %s: %s", address, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct http *http_open(struct event_base *base, struct jobs *js, const struct settings *set, const struct trial *t, char *why,
+		       size_t whysz)
+{
+	struct http *h = calloc(1, sizeof(*h));
+	int fd = listen_on(set->listen, why, whysz);
+
+	if (!h || fd < 0)
+		return NULL;
+	*h = (struct http){ .server = evhttp_new(base), .base = base, .jobs = js, .set = set, .trial = t,
+			    .a = arena_new(ARENA_BYTES), .started_ms = clock_ms() };
+	if (!h->server || !h->a || !evhttp_accept_socket_with_handle(h->server, fd)) {
+		snprintf(why, whysz, "out of memory");
+		return NULL;
+	}
+	evhttp_set_max_body_size(h->server, BODY_MAX);
+	evhttp_set_max_headers_size(h->server, HEADERS_MAX);
+	evhttp_set_timeout(h->server, IDLE_S);
+	evhttp_set_allowed_methods(h->server, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE);
+	evhttp_set_gencb(h->server, on_request, h);
+	return h;
+}
+
+void http_close(struct http *h)
+{
+	if (!h)
+		return;
+	while (h->waiters)
+		answer(h->waiters);
+	evhttp_free(h->server);
+	arena_free(h->a);
+	free(h);
+}

@@ -1,0 +1,169 @@
+#include "init.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "../lib/base/text.h"
+#include "filter.h"
+
+#define NOFILE 1024	/* CONTRACT 10.4 */
+
+static void report(const struct init_report *r, int code)
+{
+	if (write(INIT_FD_REPORT, r, sizeof(*r)) != (ssize_t)sizeof(*r))
+		_exit(112);
+	_exit(code);
+}
+
+static void fail(int error)
+{
+	report(&(struct init_report){ .error = error, .syscall = -1 }, 111);
+}
+
+static void set_limits(int64_t file_bytes)
+{
+	const struct rlimit nofile = { NOFILE, NOFILE }, core = { 0, 0 };
+	const struct rlimit fsize = { (rlim_t)file_bytes, (rlim_t)file_bytes };
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	/* Executions are the first victims when the container runs out of memory, the executor the last. */
+	if (fd < 0 || write(fd, "1000", 4) != 4 || close(fd) < 0)
+		fd = -1;	/* a proc that forbids it: the kernel's own choice stands */
+	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ||
+	    (file_bytes >= 0 && setrlimit(RLIMIT_FSIZE, &fsize) < 0))
+		fail(errno);
+}
+
+/* The filter for this process and all it starts. The listener's descriptor, -1 where the kernel has none. */
+static int apply_filter(void)
+{
+	static unsigned char code[FILTER_MAX];
+	ssize_t n = pread(INIT_FD_FILTER, code, sizeof(code), 0);
+	struct sock_fprog prog = { .len = (unsigned short)((size_t)(n > 0 ? n : 0) / sizeof(struct sock_filter)),
+				   .filter = (struct sock_filter *)(void *)code };
+	long fd;
+
+	close(INIT_FD_FILTER);
+	if (n <= 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		fail(EINVAL);
+	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	if (fd < 0 && errno == EBUSY)	/* a listener stands above us already: fatal calls then fail with ENOSYS */
+		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 ? -1 : INT32_MAX;
+	if (fd < 0)
+		fail(errno);
+	if (fd == INT32_MAX)
+		return -1;
+	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	return (int)fd;
+}
+
+static pid_t start(char **argv, const sigset_t *mask, int *error_fd)
+{
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		fail(errno);
+	pid = fork();
+	if (pid == 0) {
+		int e;
+
+		setsid();
+		sigprocmask(SIG_SETMASK, mask, NULL);
+		for (int sig = 1; sig < NSIG; sig++)
+			if (sig != SIGKILL && sig != SIGSTOP)
+				signal(sig, SIG_DFL);
+		execv(argv[0], argv);
+		e = errno;
+		if (write(p[1], &e, sizeof(e)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(p[1]);
+	if (pid < 0)
+		fail(errno);
+	*error_fd = p[0];
+	return pid;
+}
+
+/* A fatal call: by the main process it ends the execution, by another one it fails. Returns the call's number or -1. */
+static int on_notify(int listener, pid_t main_pid)
+{
+	struct seccomp_notif rq = { 0 };
+	struct seccomp_notif_resp rs = { .error = -EPERM };
+
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &rq) < 0)
+		return -1;
+	if ((pid_t)rq.pid == main_pid)
+		return rq.data.nr;
+	rs.id = rq.id;
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &rs);
+	return -1;
+}
+
+/* Reaps everything until the main process has ended. */
+static void wait_main(int sfd, int listener, pid_t main_pid, struct init_report *r)
+{
+	for (;;) {
+		struct pollfd pf[] = { { .fd = sfd, .events = POLLIN }, { .fd = listener, .events = POLLIN } };
+		struct signalfd_siginfo si;
+		pid_t pid;
+		int st;
+
+		if (poll(pf, 2, -1) < 0 && errno != EINTR)
+			fail(errno);
+		if ((pf[1].revents & POLLIN) && (r->syscall = on_notify(listener, main_pid)) >= 0) {
+			r->status = SIGSYS;	/* as the kernel would have ended it */
+			return;
+		}
+		if ((pf[0].revents & POLLIN) && read(sfd, &si, sizeof(si)) < 0)
+			fail(errno);
+		while ((pid = waitpid(-1, &st, WNOHANG)) > 0)
+			if (pid == main_pid) {
+				r->status = st;
+				return;
+			}
+	}
+}
+
+void init_main(int argc, char **argv)
+{
+	struct init_report r = { .syscall = -1, .started = 1 };
+	int64_t file_bytes = -1;
+	int listener, sfd, error_fd, e;
+	sigset_t set, old;
+	pid_t pid;
+
+	if (argc < 2 || !text_int(argv[0], -1, INT64_MAX, &file_bytes))
+		fail(EINVAL);
+	fcntl(INIT_FD_SELF, F_SETFD, FD_CLOEXEC);
+	fcntl(INIT_FD_REPORT, F_SETFD, FD_CLOEXEC);
+	set_limits(file_bytes);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	sigemptyset(&old);
+	if ((sfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
+		fail(errno);
+	listener = apply_filter();
+	pid = start(argv + 1, &old, &error_fd);
+	for (int fd = INIT_FD_CODE; fd <= INIT_FD_RUNNER; fd++)
+		close(fd);
+	if (read(error_fd, &e, sizeof(e)) == (ssize_t)sizeof(e))
+		fail(e);
+	close(error_fd);
+	wait_main(sfd, listener, pid, &r);
+	report(&r, 0);
+	__builtin_unreachable();
+}

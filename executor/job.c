@@ -1,0 +1,540 @@
+#include "job.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "../lib/base/clock.h"
+#include "../lib/base/ident.h"
+#include "../lib/base/log.h"
+#include "filter.h"
+#include "init.h"
+#include "meter.h"
+#include "spool.h"
+
+#define CHUNK      65536
+#define SAMPLE_MS  250		/* memory of the tree */
+#define DISK_EVERY 8		/* samples between two looks at the disk, at least */
+#define DISK_ENTRIES 200000
+#define DISK_SHARE 20		/* a look may take 1/20 of the time between two (CONTRACT 6, Quota) */
+
+static struct event *sampler;
+
+const char *job_state_name(const struct job *j)
+{
+	switch (j->state) {
+	case JOB_QUEUED:  return "queued";
+	case JOB_RUNNING: return "running";
+	case JOB_ENDED:
+	case JOB_FREED:   break;
+	}
+	return j->status ? j->status : "completed";
+}
+
+struct job *job_find(struct jobs *js, const char *id)
+{
+	for (struct job *j = js->list; j; j = j->next)
+		if (!strcmp(j->id, id))
+			return j;
+	return NULL;
+}
+
+/* ---- end ---- */
+
+static void free_input(struct job *j)
+{
+	free(TAKE_PTR(j->code));
+	free(TAKE_PTR(j->event));
+	free(TAKE_PTR(j->stdin_text));
+	free(TAKE_PTR(j->entrypoint));
+	json_object_put(TAKE_PTR(j->env));
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void drop_event(struct event **e)
+{
+	if (*e)
+		event_free(*e);
+	*e = NULL;
+}
+
+static void keep_result(struct jobs *js, struct job *j, const struct init_report *r, bool reported)
+{
+	j->state = JOB_ENDED;
+	if (!j->ended_us)
+		j->ended_us = clock_us();
+	j->ended_wall_ms = clock_wall_ms();
+	j->result = outcome_build(js, j, r, reported, &j->result_len);
+	close_fd(&j->result_fd);
+	free_input(j);
+	if (!j->result || spool_put(j->id, j->result, j->result_len) < 0)
+		log_error("spool.failed", S("execution_id", j->id), S("error", strerror(errno)));
+	log_info("execution.ended", S("execution_id", j->id), S("status", j->status),
+		 I("duration_ms", j->started ? (j->ended_us - j->started_us) / 1000 : 0));
+	js->on_end(j, js->arg);
+}
+
+static void start_next(struct jobs *js);
+
+static void drain(struct jobs *js, struct job *j, int *fd, struct output *o);
+
+/* All three facts are true, or the sandbox is gone and its streams with it. */
+static void finish(struct jobs *js, struct job *j)
+{
+	struct init_report r = { .syscall = -1 };
+	bool reported = read(j->report_fd, &r, sizeof(r)) == (ssize_t)sizeof(r);
+
+	drain(js, j, &j->out_fd, j->out);
+	drain(js, j, &j->err_fd, j->err);
+	drop_event(&j->on_out);
+	drop_event(&j->on_err);
+	drop_event(&j->deadline);
+	close_fd(&j->out_fd);
+	close_fd(&j->err_fd);
+	close_fd(&j->report_fd);
+	close_fd(&j->info_fd);
+	if (js->set->disk_bytes && !j->disk_limit)
+		j->disk_limit = meter_disk(js->set->workspace, DISK_ENTRIES) >= js->set->disk_bytes;
+	js->running--;
+	keep_result(js, j, &r, reported);
+	start_next(js);
+}
+
+/* bwrap tells the pid of the namespace's first process as {"child-pid": N, …}. */
+static void learn_first(struct job *j)
+{
+	char text[256], *p;
+	ssize_t n = j->first || j->info_fd < 0 ? -1 : read(j->info_fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	if ((p = strstr(text, "\"child-pid\":")))
+		j->first = (pid_t)strtol(p + 12, NULL, 10);
+}
+
+/* The whole tree: with its first process the kernel kills everything in the namespace. */
+static void kill_tree(struct job *j)
+{
+	learn_first(j);
+	if (j->exited)
+		return;
+	if (j->first > 1)
+		kill(j->first, SIGKILL);
+	else
+		kill(j->sandbox, SIGKILL);	/* before the namespace exists; --die-with-parent covers the gap */
+}
+
+void job_cancel(struct jobs *js, struct job *j)
+{
+	if (j->state == JOB_QUEUED) {
+		j->cancelled = !js->stopping;
+		j->session_ended = js->stopping;
+		js->queued--;
+		keep_result(js, j, NULL, false);
+	} else if (j->state == JOB_RUNNING && !j->cancelled) {
+		j->cancelled = !js->stopping;
+		j->session_ended = js->stopping;
+		kill_tree(j);
+	}
+}
+
+void jobs_stop(struct jobs *js)
+{
+	js->stopping = true;
+	for (struct job *j = js->list, *next; j; j = next) {
+		next = j->next;
+		job_cancel(js, j);
+	}
+}
+
+void job_free_result(struct jobs *js, struct job *j, bool all)
+{
+	bool long_log = j->out && (output_total(j->out) > js->set->output_inline_bytes ||
+				   output_total(j->err) > js->set->output_inline_bytes);
+
+	free(TAKE_PTR(j->result));
+	spool_drop(j->id);
+	drop_event(&j->deliver);
+	j->state = JOB_FREED;
+	j->delivered = true;
+	if (all || !long_log) {
+		output_free(TAKE_PTR(j->out), true);
+		output_free(TAKE_PTR(j->err), true);
+	}
+}
+
+/* ---- run ---- */
+
+static struct jobs *the_jobs;	/* for libevent callbacks that have only the job */
+
+static void drain(struct jobs *js, struct job *j, int *fd, struct output *o)
+{
+	char buf[CHUNK];
+	ssize_t n;
+
+	while (*fd >= 0) {
+		n = read(*fd, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		if (n == 0) {
+			close_fd(fd);
+			return;
+		}
+		if (output_append(o, buf, (size_t)n) < 0)
+			log_warn("output.lost", S("execution_id", j->id), S("error", strerror(errno)));
+		if (!j->output_limit && output_total(o) > js->set->output_max_bytes && !strcmp(js->set->limit_action, "kill")) {
+			j->output_limit = true;
+			kill_tree(j);
+		}
+		js->on_output(j, js->arg);
+		if (n < (ssize_t)sizeof(buf))
+			return;		/* fair to the others: the loop comes back */
+	}
+}
+
+static void on_stream(evutil_socket_t fd, short what, void *arg)
+{
+	struct job *j = arg;
+	bool is_out = fd == j->out_fd;
+
+	(void)what;
+	drain(the_jobs, j, is_out ? &j->out_fd : &j->err_fd, is_out ? j->out : j->err);
+	if ((is_out ? j->out_fd : j->err_fd) < 0)
+		drop_event(is_out ? &j->on_out : &j->on_err);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct job *j = arg;
+
+	(void)fd;
+	(void)what;
+	j->timed_out = !j->cancelled && !j->session_ended;
+	kill_tree(j);
+}
+
+static void watch(struct jobs *js, struct job *j)
+{
+	struct timeval limit = { .tv_sec = j->timeout_s };
+
+	j->on_out = event_new(js->base, j->out_fd, EV_READ | EV_PERSIST, on_stream, j);
+	j->on_err = event_new(js->base, j->err_fd, EV_READ | EV_PERSIST, on_stream, j);
+	j->deadline = evtimer_new(js->base, on_deadline, j);
+	if (!j->on_out || !j->on_err || !j->deadline || event_add(j->on_out, NULL) || event_add(j->on_err, NULL) ||
+	    event_add(j->deadline, &limit)) {
+		log_error("job.events", S("execution_id", j->id));
+		kill_tree(j);
+	}
+}
+
+static void start_one(struct jobs *js, struct job *j)
+{
+	char path[400];
+
+	js->queued--;
+	spool_log_path(j->id, "stdout", path, sizeof(path));
+	j->out = output_new(path, js->set->output_max_bytes, js->set->output_inline_bytes);
+	spool_log_path(j->id, "stderr", path, sizeof(path));
+	j->err = output_new(path, js->set->output_max_bytes, js->set->output_inline_bytes);
+	if (!j->out || !j->err || launch(js, j) < 0) {
+		log_error("job.launch", S("execution_id", j->id), S("error", strerror(errno)));
+		keep_result(js, j, NULL, false);
+		return;
+	}
+	j->state = JOB_RUNNING;
+	j->started = true;
+	js->running++;
+	watch(js, j);
+}
+
+/* The oldest queued one first; the list is newest first. */
+static void start_next(struct jobs *js)
+{
+	while (js->running < js->set->max_parallel && js->queued > 0) {
+		struct job *oldest = NULL;
+
+		for (struct job *j = js->list; j; j = j->next)
+			if (j->state == JOB_QUEUED)
+				oldest = j;
+		if (!oldest)
+			return;
+		start_one(js, oldest);
+	}
+}
+
+static struct job *by_sandbox(struct jobs *js, pid_t pid)
+{
+	for (struct job *j = js->list; j; j = j->next)
+		if (j->state == JOB_RUNNING && j->sandbox == pid)
+			return j;
+	return NULL;
+}
+
+void jobs_reap(struct jobs *js)
+{
+	int64_t r0, w0, r1, w1;
+	struct rusage ru;
+	pid_t pid;
+	int st;
+
+	for (;;) {
+		bool io = meter_io(&r0, &w0);
+		struct job *j;
+
+		if ((pid = wait4(-1, &st, WNOHANG, &ru)) <= 0)
+			return;
+		if (!(j = by_sandbox(js, pid)))
+			continue;	/* an orphan: pid 1's duty */
+		learn_first(j);
+		j->exited = true;
+		j->ended_us = clock_us();
+		j->cpu_ms = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000;
+		if (ru.ru_maxrss * 1024 > j->peak_bytes)
+			j->peak_bytes = ru.ru_maxrss * 1024;
+		/* What the tree read and wrote became ours with the reaping. */
+		io = io && meter_io(&r1, &w1);
+		j->io_read = io ? r1 - r0 : -1;
+		j->io_write = io ? w1 - w0 : -1;
+		finish(js, j);
+	}
+}
+
+static void sample_disk(struct jobs *js)
+{
+	static int64_t next_us;
+	int64_t from = clock_us(), used;
+
+	if (!js->set->disk_bytes || from < next_us)
+		return;
+	used = meter_disk(js->set->workspace, DISK_ENTRIES);
+	next_us = clock_us() + (clock_us() - from) * DISK_SHARE + DISK_EVERY * SAMPLE_MS * 1000;
+	for (struct job *j = js->list; j && used > js->set->disk_bytes; j = j->next)
+		if (j->state == JOB_RUNNING) {
+			j->disk_limit = true;
+			kill_tree(j);
+		}
+}
+
+static void on_sample(evutil_socket_t fd, short what, void *arg)
+{
+	struct jobs *js = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct job *j = js->list; j && js->running; j = j->next)
+		if (j->state == JOB_RUNNING) {
+			int64_t rss = meter_tree_rss(j->sandbox);
+
+			j->peak_bytes = rss > j->peak_bytes ? rss : j->peak_bytes;
+		}
+	if (js->running)
+		sample_disk(js);
+}
+
+/* ---- submit ---- */
+
+struct body {
+	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint;
+	struct json_object *event, *env;
+	int64_t attempt, timeout;
+};
+
+#define AT(f) offsetof(struct body, f)
+
+static int read_body(struct jobs *js, struct json_object *in, struct body *b, struct arena *a, struct fault *f)
+{
+	const struct settings *s = js->set;
+	const struct jsn_field fields[] = {
+		{ "execution_id", NULL, JSN_STR, true, AT(execution_id), 1, 64, NULL },
+		{ "session_id", NULL, JSN_STR, false, AT(session_id), 1, 64, NULL },
+		{ "code", NULL, JSN_STR, true, AT(code), 1, s->max_code_bytes, NULL },
+		{ "language", NULL, JSN_STR, true, AT(language), 1, 32, NULL },
+		{ "timeout", NULL, JSN_INT, false, AT(timeout), 1, 3600, NULL },
+		{ "attempt", NULL, JSN_INT, false, AT(attempt), 1, 100, NULL },
+		{ "event", NULL, JSN_ANY, false, AT(event), 0, 0, NULL },
+		{ "stdin", NULL, JSN_STR, false, AT(stdin_text), 0, 1 << 20, NULL },
+		{ "env_vars", NULL, JSN_OBJ, false, AT(env), 0, 0, NULL },
+		{ "entrypoint", NULL, JSN_STR, false, AT(entrypoint), 1, 128, NULL },
+	};
+	struct jsn_check c = { .a = a, .where = "body" };
+	char detail[sizeof(f->detail)];
+
+	jsn_read(&c, in, NULL, fields, ARRAY_LEN(fields), b);
+	if (b->execution_id && !ident_ok(b->execution_id))
+		jsn_bad(&c, "value_error", "execution_id", NULL, "is not an id");
+	if (jsn_done(&c, f) == 0)
+		return 0;
+	memcpy(detail, f->detail, sizeof(detail));
+	return fault_set(f, FAULT_EXE_INVALID, "%s", detail);
+}
+
+/* Forgets the oldest delivered one when the table is full. */
+static int make_room(struct jobs *js)
+{
+	struct job **oldest = NULL;
+	size_t n = 0;
+
+	for (struct job **p = &js->list; *p; p = &(*p)->next, n++)
+		if ((*p)->state == JOB_FREED)
+			oldest = p;
+	if (n < JOBS_KNOWN_MAX)
+		return 0;
+	if (!oldest)
+		return -1;
+	struct job *gone = *oldest;
+
+	*oldest = gone->next;
+	output_free(gone->out, true);
+	output_free(gone->err, true);
+	free(gone);
+	return 0;
+}
+
+static char *event_text(const struct body *b, const char *text, size_t len)
+{
+	const char *raw;
+	size_t n = b->event ? jsn_span(text, len, "event", &raw) : 0;
+
+	return n ? strndup(raw, n) : strdup("{}");
+}
+
+static struct job *new_job(const struct body *b, const struct lang *l, const char *text, size_t len)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	snprintf(j->id, sizeof(j->id), "%s", b->execution_id);
+	j->attempt = b->attempt;
+	j->timeout_s = b->timeout;
+	j->lang = l;
+	j->out_fd = j->err_fd = j->result_fd = j->report_fd = j->info_fd = -1;
+	j->io_read = j->io_write = -1;
+	j->accepted_us = clock_us();
+	j->entrypoint_given = b->entrypoint != NULL;
+	j->entrypoint = strdup(b->entrypoint ? b->entrypoint : "handler");
+	j->code = strdup(b->code);
+	j->event = event_text(b, text, len);
+	j->stdin_text = b->stdin_text ? strdup(b->stdin_text) : NULL;
+	j->env = json_object_get(b->env);
+	if (j->entrypoint && j->code && j->event && (j->stdin_text || !b->stdin_text))
+		return j;
+	free_input(j);
+	free(j);
+	return NULL;
+}
+
+/* A known id: its state, unless a higher attempt of a crashed one is asked for. */
+static bool runs_anew(struct job *old, const struct body *b)
+{
+	if (b->attempt <= old->attempt)
+		return false;
+	if (old->state == JOB_QUEUED || old->state == JOB_RUNNING) {
+		old->attempt = b->attempt;	/* adopted while it runs */
+		return false;
+	}
+	return old->status && !strcmp(old->status, "crashed");
+}
+
+static void forget(struct jobs *js, struct job *old)
+{
+	job_free_result(js, old, true);
+	old->id[0] = '\0';	/* no longer found; the row leaves with the oldest */
+}
+
+int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t len, struct arena *a, int *status,
+	       struct job **out, struct fault *f)
+{
+	struct body b = { .attempt = 1, .timeout = 30 };
+	const struct lang *l;
+	struct job *j;
+
+	if (read_body(js, in, &b, a, f) < 0)
+		return -1;
+	if ((j = job_find(js, b.execution_id)) && !runs_anew(j, &b)) {
+		*status = 200;
+		*out = j;
+		return 0;
+	}
+	if (j)
+		forget(js, j);
+	if (!js->isolated && !js->set->allow_unisolated)
+		return fault_set(f, FAULT_EXE_ISOLATION, "the isolation is not proven");
+	if (js->stopping || js->running + js->queued >= js->set->max_parallel + js->set->max_queue || make_room(js) < 0)
+		return fault_set(f, FAULT_EXE_QUEUE_FULL, js->stopping ? "the executor is stopping" : "the job table is full");
+	if (!(l = lang_find(b.language)))
+		return fault_set(f, FAULT_EXE_INVALID, "language: the image has no %s", b.language);
+	if (!(j = new_job(&b, l, text, len)))
+		return fault_set(f, FAULT_EXE_INTERNAL, "out of memory");
+	j->next = js->list;
+	js->list = j;
+	js->queued++;
+	start_next(js);
+	*status = 201;
+	*out = j;
+	return 0;
+}
+
+/* ---- start-up ---- */
+
+static void revive(const char *id, char *text, size_t n, void *arg)
+{
+	struct jobs *js = arg;
+	AUTO_JSON struct json_object *o = json_tokener_parse(text);
+	struct job *j = calloc(1, sizeof(*j));
+	static const char *const words[] = { "completed", "failed", "timeout", "cancelled", "crashed" };
+	const char *status = json_object_get_string(json_object_object_get(o, "status"));
+
+	if (!j || !status) {
+		free(j);
+		free(text);
+		return;
+	}
+	snprintf(j->id, sizeof(j->id), "%s", id);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(words[i], status))
+			j->status = words[i];
+	j->attempt = json_object_get_int64(json_object_object_get(o, "attempt"));
+	j->out_fd = j->err_fd = j->result_fd = j->report_fd = j->info_fd = -1;
+	j->state = JOB_ENDED;
+	j->result = text;
+	j->result_len = n;
+	j->next = js->list;
+	js->list = j;
+	js->on_end(j, js->arg);
+}
+
+int jobs_open(struct jobs *js, const struct settings *set, struct event_base *base, char *why, size_t whysz)
+{
+	struct timeval every = { .tv_usec = SAMPLE_MS * 1000 };
+	ssize_t n = filter_build(js->filter, sizeof(js->filter), true);
+
+	the_jobs = js;
+	js->set = set;
+	js->base = base;
+	js->filter_len = n > 0 ? (size_t)n : 0;
+	js->self_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (n < 0 || js->self_fd < 0 || jail_scan(&js->view) < 0 || spool_open(set->state_dir) < 0) {
+		snprintf(why, whysz, "cannot prepare executions in %s: %s", set->state_dir, strerror(errno));
+		return -1;
+	}
+	sampler = event_new(base, -1, EV_PERSIST, on_sample, js);
+	if (!sampler || event_add(sampler, &every)) {
+		snprintf(why, whysz, "out of memory");
+		return -1;
+	}
+	spool_each(revive, js);
+	return 0;
+}

@@ -1,0 +1,188 @@
+#include "meter.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define PIDS_MAX  4096	/* processes of one container that are looked at */
+#define DEPTH_MAX 64
+
+/* The same fact has another file in each version; the first that opens is used. */
+static const char *const oom_files[] = { "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control" };
+static const char *const pid_files[] = { "/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events" };
+static const char *const mem_files[] = { "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes" };
+static const char *const cpu_files[] = { "/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage",
+					 "/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage" };
+static int oom_fd = -1, pid_fd = -1, mem_fd = -1, cpu_fd = -1, io_fd = -1;
+
+static int first_of(const char *const *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
+void meter_open(void)
+{
+	oom_fd = first_of(oom_files, ARRAY_LEN(oom_files));
+	pid_fd = first_of(pid_files, ARRAY_LEN(pid_files));
+	mem_fd = first_of(mem_files, ARRAY_LEN(mem_files));
+	cpu_fd = first_of(cpu_files, ARRAY_LEN(cpu_files));
+	io_fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+}
+
+static bool slurp(int fd, char *buf, size_t size)
+{
+	ssize_t n = fd < 0 ? -1 : pread(fd, buf, size - 1, 0);
+
+	if (n < 0)
+		return false;
+	buf[n] = '\0';
+	return true;
+}
+
+/* The number after "key " at a line's start; -1: not there. */
+static int64_t field(const char *text, const char *key)
+{
+	size_t k = strlen(key);
+
+	for (const char *p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+		if (!strncmp(p, key, k))
+			return strtoll(p + k, NULL, 10);
+	return -1;
+}
+
+struct meter_events meter_events(void)
+{
+	struct meter_events e = { -1, -1 };
+	char buf[1024];
+
+	if (slurp(oom_fd, buf, sizeof(buf)))
+		e.oom_kills = field(buf, "oom_kill ");
+	if (slurp(pid_fd, buf, sizeof(buf)))
+		e.pids_refused = field(buf, "max ");
+	return e;
+}
+
+int64_t meter_memory(void)
+{
+	char buf[64];
+
+	return slurp(mem_fd, buf, sizeof(buf)) ? strtoll(buf, NULL, 10) : -1;
+}
+
+int64_t meter_cpu_ms(void)
+{
+	char buf[1024];
+
+	if (!slurp(cpu_fd, buf, sizeof(buf)))
+		return -1;
+	return buf[0] == 'u' ? field(buf, "usage_usec ") / 1000 : strtoll(buf, NULL, 10) / 1000000;
+}
+
+bool meter_io(int64_t *rd, int64_t *wr)
+{
+	char buf[512];
+
+	if (!slurp(io_fd, buf, sizeof(buf)))
+		return false;
+	*rd = field(buf, "rchar: ");
+	*wr = field(buf, "wchar: ");
+	return *rd >= 0 && *wr >= 0;
+}
+
+struct proc { pid_t pid, parent; int64_t rss; };
+
+static bool read_proc(const char *name, struct proc *p)
+{
+	char path[64], buf[512], *end;
+	long rss;
+	int fd, ppid;
+	bool ok;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/stat", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ok = slurp(fd, buf, sizeof(buf));
+	if (fd >= 0)
+		close(fd);
+	/* The name in parentheses may hold anything: fields count from the last one. */
+	if (!ok || !(end = strrchr(buf, ')')) ||
+	    sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+		   &ppid, &rss) != 2)
+		return false;
+	*p = (struct proc){ .pid = (pid_t)atoi(name), .parent = ppid, .rss = (int64_t)rss * sysconf(_SC_PAGESIZE) };
+	return true;
+}
+
+int64_t meter_tree_rss(pid_t root)
+{
+	static struct proc all[PIDS_MAX];	/* one thread */
+	static bool in[PIDS_MAX];
+	struct dirent *e;
+	DIR *d = opendir("/proc");
+	int64_t sum = 0;
+	size_t n = 0;
+
+	while (d && (e = readdir(d)) && n < PIDS_MAX)
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && read_proc(e->d_name, &all[n])) {
+			in[n] = all[n].pid == root;
+			n++;
+		}
+	if (d)
+		closedir(d);
+	for (bool more = true; more;) {
+		more = false;
+		for (size_t i = 0; i < n; i++)
+			for (size_t j = 0; j < n && !in[i]; j++)
+				if (in[j] && all[j].pid == all[i].parent)
+					in[i] = more = true;
+	}
+	for (size_t i = 0; i < n; i++)
+		sum += in[i] ? all[i].rss : 0;
+	return sum;
+}
+
+static void add_files(int dir, int depth, int64_t *left, int64_t *sum)
+{
+	DIR *d = depth < DEPTH_MAX ? fdopendir(dir) : NULL;
+	struct dirent *e;
+	struct stat st;
+
+	if (!d) {
+		close(dir);
+		return;
+	}
+	while ((e = readdir(d)) && (*left)-- > 0) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISREG(st.st_mode)) {
+			/* Holes cost nothing: what the disk holds counts, at most the size. */
+			int64_t used = (int64_t)st.st_blocks * 512;
+
+			*sum += used < st.st_size ? used : st.st_size;
+		} else if (S_ISDIR(st.st_mode)) {
+			int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+			if (fd >= 0)
+				add_files(fd, depth + 1, left, sum);
+		}
+	}
+	closedir(d);
+}
+
+int64_t meter_disk(const char *dir, int64_t max_entries)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int64_t sum = 0;
+
+	if (fd < 0)
+		return -1;
+	add_files(fd, 0, &max_entries, &sum);
+	return sum;
+}

@@ -1,0 +1,27 @@
+/*
+ * meter.h: what an execution used, as far as a process without privileges can
+ * see it: rusage of the reaped tree, /proc of the living one, and the
+ * container's cgroup (v1, v2 or hybrid).
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "../lib/base/util.h"
+
+/* Counters of the whole container; -1: not readable here. */
+struct meter_events { int64_t oom_kills, pids_refused; };
+
+void meter_open(void);				/* finds the files; before PR_SET_DUMPABLE 0 */
+struct meter_events meter_events(void);
+int64_t meter_memory(void);			/* bytes used by the container now, -1 unknown */
+int64_t meter_cpu_ms(void);			/* of the container so far, -1 unknown */
+
+/* Bytes that this process and all it reaped have read and written through system calls. False: unknown. */
+bool meter_io(int64_t *rd, int64_t *wr);
+
+/* Resident bytes of all processes below `root` (a child of ours), itself included. */
+int64_t meter_tree_rss(pid_t root);
+
+/* Bytes of regular files below a directory, without following links; stops after `max_entries`. */
+int64_t meter_disk(const char *dir, int64_t max_entries);

@@ -1,0 +1,276 @@
+#include "report.h"
+
+#include <stdio.h>
+
+#include "../lib/base/clock.h"
+#include "../lib/base/log.h"
+#include "call.h"
+#include "meter.h"
+
+#define DISK_ENTRIES 200000
+
+static struct event_base     *base;
+static struct jobs           *jobs;
+static const struct settings *set;
+static const struct trial    *trial;
+static struct event          *ready_timer, *beat_timer;
+static void                 (*on_refused)(void);
+static int                    ready_tries;
+static bool                   accepted;
+
+/* Seconds before try number n, 0-based (CONTRACT 10.3). */
+static int pause_s(int n)
+{
+	static const int first[] = { 1, 1, 2, 4, 8 };
+
+	return n < (int)ARRAY_LEN(first) ? first[n] : 10;
+}
+
+static void post(const char *path, struct json_object *o, call_done *done, void *arg)
+{
+	size_t n = 0;
+	const char *text = o ? jsn_text(o, &n) : NULL;
+
+	call_post(base, set->control_url, path, set->token, text ? text : "{}", text ? n : 2, done, arg);
+	json_object_put(o);
+}
+
+static struct json_object *now(struct json_object *o, const char *key)
+{
+	char ts[CLOCK_RFC3339_SZ];
+
+	clock_format(clock_wall_ms(), ts);
+	return jsn_str(o, key, ts);
+}
+
+/* ---- ready ---- */
+
+static void on_ready(int status, const char *body, size_t n, void *arg)
+{
+	struct timeval tv = { .tv_sec = pause_s(ready_tries) };
+
+	(void)arg;
+	(void)n;
+	if (status / 100 == 2) {
+		accepted = true;
+		return;
+	}
+	if (status == 409 || status == 404) {
+		log_warn("ready.refused", I("status", status), S("answer", body));
+		on_refused();
+		return;
+	}
+	if (ready_tries < 5)	/* the first moments count: the web server may just be reloading */
+		tv = (struct timeval){ .tv_usec = 100000 << ready_tries };
+	ready_tries++;
+	log_warn("ready.failed", I("status", status), I("tries", ready_tries));
+	event_add(ready_timer, &tv);
+}
+
+static void send_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct json_object *o = jsn_str(json_object_new_object(), "container_id", set->container_id);
+	char path[160];
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (*set->pod_name)
+		o = jsn_str(o, "pod_name", set->pod_name);
+	o = now(o, "ready_at");
+	o = jsn_str(o, "executor_version", VERSION);
+	o = jsn_int(o, "protocol", 1);
+	o = jsn_put(o, "isolation", trial_report(trial));
+	o = jsn_put(o, "languages", trial_languages());
+	snprintf(path, sizeof(path), "/internal/sessions/%s/container_ready", set->session_id);
+	post(path, o, on_ready, NULL);
+}
+
+/* ---- heartbeat ---- */
+
+static void obey(struct json_object *list, void (*fn)(struct job *))
+{
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct job *j = job_find(jobs, json_object_get_string(json_object_array_get_idx(list, i)));
+
+		if (j)
+			fn(j);
+	}
+}
+
+static void cancel(struct job *j)
+{
+	job_cancel(jobs, j);
+}
+
+static void forget(struct job *j)
+{
+	if (j->state == JOB_QUEUED || j->state == JOB_RUNNING)
+		job_cancel(jobs, j);
+	else
+		job_free_result(jobs, j, true);
+}
+
+static void on_beat(int status, const char *body, size_t n, void *arg)
+{
+	struct timeval tv = { .tv_sec = set->heartbeat_s };
+	AUTO_JSON struct json_object *o = status == 200 && n ? json_tokener_parse(body) : NULL;
+
+	(void)arg;
+	obey(json_object_object_get(o, "cancel"), cancel);
+	obey(json_object_object_get(o, "forget"), forget);
+	if (status != 200)
+		log_debug("heartbeat.failed", I("status", status));
+	event_add(beat_timer, &tv);
+}
+
+static struct json_object *jobs_in(enum job_state st)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (struct job *j = jobs->list; j; j = j->next)
+		if (j->state == st)
+			list = jsn_push(list, jsn_int(jsn_str(json_object_new_object(), "id", j->id), "attempt", j->attempt));
+	return list;
+}
+
+static void send_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct json_object *o = now(json_object_new_object(), "timestamp"), *u = json_object_new_object();
+	int64_t cpu = meter_cpu_ms(), mem = meter_memory(), disk = meter_disk(set->workspace, DISK_ENTRIES);
+	char path[160];
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	u = jsn_int(u, "cpu_ms", cpu < 0 ? JSN_ABSENT : cpu);
+	u = jsn_int(u, "memory_bytes", mem < 0 ? JSN_ABSENT : mem);
+	u = jsn_int(u, "disk_bytes", disk < 0 ? JSN_ABSENT : disk);
+	o = jsn_put(o, "running", jobs_in(JOB_RUNNING));
+	o = jsn_put(o, "queued", jobs_in(JOB_QUEUED));
+	o = jsn_put(o, "usage", u);
+	snprintf(path, sizeof(path), "/internal/sessions/%s/heartbeat", set->session_id);
+	post(path, o, on_beat, NULL);
+}
+
+/* ---- results ---- */
+
+static void again(struct job *j)
+{
+	struct timeval tv = { .tv_sec = pause_s(j->tries + 1) };
+
+	j->tries++;
+	event_add(j->deliver, &tv);
+}
+
+/* The job may have been acknowledged, and even forgotten, while the call was on its way: it is found by its id. */
+static void on_result(int status, const char *body, size_t n, void *arg)
+{
+	AUTO_FREE char *id = arg;
+	struct job *j = job_find(jobs, id);
+
+	(void)n;
+	if (!j || j->state != JOB_ENDED)
+		return;
+	if (status / 100 == 2 || status == 404) {
+		job_free_result(jobs, j, status == 404);
+		return;
+	}
+	if (status / 100 == 4)
+		log_error("result.refused", S("execution_id", id), I("status", status), S("answer", body));
+	else
+		again(j);
+}
+
+static void send_result(evutil_socket_t fd, short what, void *arg)
+{
+	struct job *j = arg;
+	char path[160], *id = strdup(j->id);
+
+	(void)fd;
+	(void)what;
+	if (j->state != JOB_ENDED || !j->result || !id) {
+		free(id);
+		return;
+	}
+	snprintf(path, sizeof(path), "/internal/executions/%s/result", j->id);
+	call_post(base, set->control_url, path, set->token, j->result, j->result_len, on_result, id);
+}
+
+void report_ended(struct job *j)
+{
+	struct timeval tv = { .tv_sec = pause_s(0) };
+
+	if (!j->deliver)
+		j->deliver = evtimer_new(base, send_result, j);
+	if (!j->deliver || event_add(j->deliver, &tv))
+		log_error("result.unscheduled", S("execution_id", j->id));
+}
+
+/* ---- end ---- */
+
+static void (*exit_done)(void);
+static struct event *exit_timer;
+static int64_t exit_until;
+
+static void on_exit_told(int status, const char *body, size_t n, void *arg)
+{
+	(void)status;
+	(void)body;
+	(void)n;
+	(void)arg;
+	exit_done();
+}
+
+static void tell_exit(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval soon = { .tv_usec = 50000 };
+	struct json_object *o;
+	char path[160];
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (struct job *j = jobs->list; j && clock_ms() < exit_until; j = j->next)
+		if (j->state != JOB_FREED) {	/* results first */
+			event_add(exit_timer, &soon);
+			return;
+		}
+	o = jsn_str(json_object_new_object(), "container_id", set->container_id);
+	o = jsn_int(o, "exit_code", 143);
+	o = now(o, "exited_at");
+	o = jsn_str(o, "exit_reason", "sigterm");
+	snprintf(path, sizeof(path), "/internal/sessions/%s/container_exited", set->session_id);
+	post(path, o, on_exit_told, NULL);
+}
+
+void report_exit(void (*done)(void))
+{
+	struct timeval now_tv = { 0 };
+
+	exit_done = done;
+	exit_until = clock_ms() + 3000;	/* of the 10 s that CONTRACT 10.3 gives the whole end */
+	for (struct job *j = jobs->list; j; j = j->next)
+		if (j->state == JOB_ENDED && j->deliver)
+			event_add(j->deliver, &now_tv);
+	exit_timer = evtimer_new(base, tell_exit, NULL);
+	if (!exit_timer || event_add(exit_timer, &now_tv))
+		done();
+}
+
+void report_open(struct event_base *b, struct jobs *js, const struct settings *s, const struct trial *t, void (*quit)(void))
+{
+	struct timeval beat = { .tv_sec = s->heartbeat_s }, at_once = { 0 };
+
+	base = b;
+	jobs = js;
+	set = s;
+	trial = t;
+	on_refused = quit;
+	ready_timer = evtimer_new(base, send_ready, NULL);
+	beat_timer = evtimer_new(base, send_beat, NULL);
+	if (!ready_timer || !beat_timer || event_add(ready_timer, &at_once) || event_add(beat_timer, &beat))
+		quit();
+}

@@ -1,0 +1,19 @@
+/*
+ * report.h: what the executor tells the control plane: ready, heartbeats,
+ * results that no reader took, its own end (CONTRACT 10.3).
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "job.h"
+#include "trial.h"
+
+/* Starts with container_ready, repeated until it is accepted or refused (then `quit` is called). */
+void report_open(struct event_base *, struct jobs *, const struct settings *, const struct trial *, void (*quit)(void));
+
+/* A job has ended: delivery begins when no reader takes its result within a second. */
+void report_ended(struct job *);
+
+/* Tells the end; done() is called when it was told or cannot be. */
+void report_exit(void (*done)(void));
