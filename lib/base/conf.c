@@ -7,10 +7,11 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "conf_check.h"
 #include "text.h"
 
 #define MAX_VALUE  16384	/* bytes of one value; a secret file may not be longer either */
-#define MIN_SECRET 32		/* bytes, CONTRACT 12.1 [internal] secret */
+#define MAX_LINE   198		/* bytes: what inih's buffer of 200 holds */
 
 enum kind {
 	K_STR,		/* any text */
@@ -200,7 +201,9 @@ bool conf_millis(const char *s, int64_t *millis)
 
 	for (; isdigit((unsigned char)*s); s++)
 		n = n < INT32_MAX ? n * 10 + (*s - '0') : n;	/* a huge number stays huge: out of every range */
-	if (s != from && !strcmp(s, "m")) {
+	if (s == from)
+		return false;
+	if (!strcmp(s, "m")) {
 		*millis = n;
 		return true;
 	}
@@ -211,12 +214,12 @@ bool conf_millis(const char *s, int64_t *millis)
 			frac += (*s - '0') * scale;
 	}
 	*millis = n * 1000 + frac;
-	return s != from && !*s;
+	return !*s;
 }
 
 static bool word_in(const char *v, const char *words)
 {
-	size_t n = strlen(v);
+	size_t n = strchr(v, ' ') ? 0 : strlen(v);
 
 	for (const char *p = words; n && (p = strstr(p, v)); p += n)
 		if ((p == words || p[-1] == ' ') && (!p[n] || p[n] == ' '))
@@ -263,7 +266,7 @@ static const char *bad_form(const struct key *k, const char *val)
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
 		if (str_starts(val, schemes[i]))
 			return NULL;
-	return "must be a URL (http, https, unix:///path)";
+	return "must be a URL (http, https, tcp, unix:///path)";
 }
 
 static int set_key(const struct load *ld, const struct key *k, const char *val)
@@ -297,11 +300,23 @@ static int set_key(const struct load *ld, const struct key *k, const char *val)
 	return -1;
 }
 
+/* systemd's LoadCredential= gives the service's user a copy, under the same last name, of a file that only root reads. */
+static int open_secret(const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY"), *slash = strrchr(path, '/');
+	char copy[PATH_MAX];
+	int fd = -1;
+
+	if (dir && snprintf(copy, sizeof(copy), "%s/%s", dir, slash ? slash + 1 : path) < (int)sizeof(copy))
+		fd = open(copy, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* A secret's file: its content without the line's end. */
 static int set_from_file(const struct load *ld, const struct key *k, const char *path)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char buf[MAX_VALUE + 1];
+	AUTO_CLOSE int fd = open_secret(path);
+	char buf[MAX_VALUE + 2];	/* one byte too many is seen, not cut */
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 
 	if (n < 0) {
@@ -332,6 +347,34 @@ static int take(const struct load *ld, const char *section, const char *name, co
 	return 0;
 }
 
+struct source { FILE *file; const struct load *ld; int line; };
+
+/*
+ * inih's fgets(). It would take an indented line for a continuation of the value
+ * before it, and the rest of a long line for a line of its own.
+ */
+static char *read_line(char *buf, int n, void *user)
+{
+	struct source *src = user;
+	size_t len;
+	int c;
+
+	if (!fgets(buf, n, src->file))
+		return NULL;
+	src->line++;
+	len = strspn(buf, " \t");
+	memmove(buf, buf + len, strlen(buf + len) + 1);
+	if (strchr(buf, '\n') || feof(src->file))
+		return buf;
+	if (*buf != '#' && *buf != ';') {
+		snprintf(src->ld->why, src->ld->whysz, "the line is longer than %d bytes", MAX_LINE);
+		return NULL;
+	}
+	while ((c = getc(src->file)) != EOF && c != '\n')
+		;
+	return buf;
+}
+
 /* inih: non-zero is success, zero makes ini_parse() report the line. */
 static int on_key(void *user, const char *section, const char *name, const char *value)
 {
@@ -344,6 +387,29 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	if (rc == 0)
 		snprintf(ld->why, ld->whysz, "[%s] %s: unknown key", section, name);
 	return rc > 0;
+}
+
+/* 0, -1. */
+static int from_file(struct load *ld, const char *path)
+{
+	struct source src = { .file = fopen(path, "re"), .ld = ld };
+	char first[300];
+	int line;
+
+	if (!src.file) {
+		snprintf(ld->why, ld->whysz, "%s: cannot read: %s", path, strerror(errno));
+		return -1;
+	}
+	errno = 0;
+	line = ini_parse_stream(read_line, &src, on_key, ld);
+	if (ferror(src.file))
+		snprintf(ld->why, ld->whysz, "cannot read: %s", strerror(errno));
+	fclose(src.file);
+	if (!line && !ld->why[0])
+		return 0;
+	snprintf(first, sizeof(first), "%s", ld->why[0] ? ld->why : "not a 'key = value' line");
+	snprintf(ld->why, ld->whysz, "%s:%d: %s", path, line > 0 ? line : src.line, first);
+	return -1;
 }
 
 static int from_environment(const struct load *ld)
@@ -379,75 +445,24 @@ static int fill_defaults(const struct load *ld)
 	return 0;
 }
 
-/* ---- rules that concern more than one key ---- */
-
-static bool weak(const char *secret)
-{
-	static const char *const known[] = { "changeme", "secret", "password", "sandbox", "minioadmin", "test" };
-	char distinct[256] = "";
-
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (!strcasecmp(secret, known[i]))
-			return true;
-	for (const char *p = secret; *p; p++)
-		if (!strchr(distinct, *p))
-			strncat(distinct, p, 1);
-	return strlen(distinct) < 8;	/* "aaaa…" is as long as it is guessable */
-}
-
-static int check(const struct conf *cf, char *why, size_t whysz)
-{
-	bool production = str_eq(cf->server_environment, "production");
-	const char *d = cf->runtime_deployment;
-
-#define REFUSE(...) return snprintf(why, whysz, __VA_ARGS__), -1
-	if (strspn(d, "abcdefghijklmnopqrstuvwxyz") != strlen(d) || !*d || strlen(d) > 20)
-		REFUSE("[runtime] deployment: must be 1-20 letters a-z");
-	if (strlen(cf->internal_secret) < MIN_SECRET)
-		REFUSE("[internal] secret: %s; give at least %d bytes, e.g. from 'openssl rand -hex 32'",
-		       *cf->internal_secret ? "is too short" : "is required", MIN_SECRET);
-	if (production && weak(cf->internal_secret))
-		REFUSE("[internal] secret: is a well-known or guessable value");
-	if (production && *cf->database_password && weak(cf->database_password) && strlen(cf->database_password) < 8)
-		REFUSE("[database] password: is a well-known or guessable value");
-	if (*cf->internal_secret_previous && strlen(cf->internal_secret_previous) < MIN_SECRET)
-		REFUSE("[internal] secret_previous: is shorter than %d bytes", MIN_SECRET);
-	if (cf->server_slow_threads > cf->server_threads)
-		REFUSE("[server] slow_threads: must not be more than threads");
-	if (cf->session_cpu_min_millis > cf->session_cpu_max_millis || cf->session_memory_min > cf->session_memory_max ||
-	    cf->session_disk_min > cf->session_disk_max || cf->session_processes_min > cf->session_processes_max)
-		REFUSE("[session]: a minimum is above its maximum");
-	if (cf->execution_default_timeout > cf->execution_max_timeout)
-		REFUSE("[execution] default_timeout: must not be more than max_timeout");
-	if (cf->execution_heartbeat_timeout <= cf->execution_heartbeat_interval)
-		REFUSE("[execution] heartbeat_timeout: must be more than heartbeat_interval");
-#undef REFUSE
-	return 0;
-}
+/* ---- the whole ---- */
 
 int conf_load(struct conf *cf, const char *path, char *why, size_t whysz)
 {
 	struct load ld = { .cf = cf, .why = why, .whysz = whysz };
 	char first[300];
-	int line = 0;
+	int rc;
 
 	memset(cf, 0, sizeof(*cf));
 	why[0] = '\0';
 	if (fill_defaults(&ld) < 0)
 		goto undo;
-	if (path && (line = ini_parse(path, on_key, &ld))) {
-		snprintf(first, sizeof(first), "%s", why[0] ? why : "not a 'key = value' line");
-		if (line < 0)
-			snprintf(why, whysz, "%s: cannot read: %s", path, strerror(errno));
-		else
-			snprintf(why, whysz, "%s:%d: %s", path, line, first);
+	if (path && from_file(&ld, path) < 0)
 		goto undo;
-	}
-	if (from_environment(&ld) < 0 || check(cf, why, whysz) < 0) {
-		if (path) {
-			snprintf(first, sizeof(first), "%s", why);
-			snprintf(why, whysz, "%s: %s", path, first);
-		}
+	if ((rc = from_environment(&ld)) < 0 || conf_check(cf, why, whysz) < 0) {
+		snprintf(first, sizeof(first), "%s", why);
+		if (rc < 0 || path)
+			snprintf(why, whysz, "%s: %s", rc < 0 ? "environment" : path, first);
 		goto undo;
 	}
 	if (!*cf->storage_public_endpoint && set_text(&cf->storage_public_endpoint, cf->storage_endpoint) < 0)
@@ -474,6 +489,38 @@ int conf_print_keys(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (printf("%s %s %s\n", keys[i].section, keys[i].name, keys[i].def ? keys[i].def : "(host name)") < 0)
+			return -1;
+	return fflush(stdout);
+}
+
+/* One value as the file would have it; a secret only says whether it is set. */
+static int print_value(const struct conf *cf, const struct key *k)
+{
+	const void *field = (const char *)cf + k->off;
+
+	switch (k->kind) {
+	case K_BOOL:
+		return printf("%s %s %s\n", k->section, k->name, *(const bool *)field ? "on" : "off");
+	case K_INT:
+	case K_SIZE:
+		return printf("%s %s %lld\n", k->section, k->name, (long long)*(const int64_t *)field);
+	case K_MILLIS:
+		return printf("%s %s %.3f\n", k->section, k->name, (double)*(const int64_t *)field / 1000);
+	case K_SECRET:
+		return printf("%s %s %s\n", k->section, k->name, **(char *const *)field ? "(set)" : "(empty)");
+	case K_STR:
+	case K_PATH:
+	case K_URL:
+	case K_ENUM:
+		return printf("%s %s %s\n", k->section, k->name, *(char *const *)field);
+	}
+	return -1;
+}
+
+int conf_print(const struct conf *cf)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (print_value(cf, &keys[i]) < 0)
 			return -1;
 	return fflush(stdout);
 }
