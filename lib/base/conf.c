@@ -175,48 +175,6 @@ struct load {
 
 /* ---- values ---- */
 
-bool conf_size(const char *s, int64_t *bytes)
-{
-	static const struct { const char *unit; int shift; } units[] = { { "", 0 }, { "Ki", 10 }, { "Mi", 20 }, { "Gi", 30 } };
-	char *end;
-	long long n;
-
-	if (!isdigit((unsigned char)*s))
-		return false;
-	errno = 0;
-	n = strtoll(s, &end, 10);
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (!errno && !strcmp(end, units[i].unit)) {
-			*bytes = n > (INT64_MAX >> units[i].shift) ? INT64_MAX : (int64_t)n << units[i].shift;
-			return true;
-		}
-	return false;
-}
-
-bool conf_millis(const char *s, int64_t *millis)
-{
-	int64_t n = 0, frac = 0;
-	int scale = 100;
-	const char *from = s;
-
-	for (; isdigit((unsigned char)*s); s++)
-		n = n < INT32_MAX ? n * 10 + (*s - '0') : n;	/* a huge number stays huge: out of every range */
-	if (s == from)
-		return false;
-	if (!strcmp(s, "m")) {
-		*millis = n;
-		return true;
-	}
-	if (*s == '.') {
-		if (!isdigit((unsigned char)*++s))
-			return false;
-		for (; isdigit((unsigned char)*s); s++, scale /= 10)
-			frac += (*s - '0') * scale;
-	}
-	*millis = n * 1000 + frac;
-	return !*s;
-}
-
 static bool word_in(const char *v, const char *words)
 {
 	size_t n = strchr(v, ' ') ? 0 : strlen(v);
@@ -485,42 +443,34 @@ void conf_free(struct conf *cf)
 	}
 }
 
+int conf_print(const struct conf *cf)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct key *k = &keys[i];
+		const void *field = (const char *)cf + k->off;
+		const char *text;
+		char num[32];
+
+		if (k->kind == K_INT || k->kind == K_SIZE)
+			text = (snprintf(num, sizeof(num), "%lld", (long long)*(const int64_t *)field), num);
+		else if (k->kind == K_MILLIS)
+			text = (snprintf(num, sizeof(num), "%.3f", (double)*(const int64_t *)field / 1000), num);
+		else if (k->kind == K_BOOL)
+			text = *(const bool *)field ? "on" : "off";
+		else
+			text = *(char *const *)field;
+		if (k->kind == K_SECRET)
+			text = *text ? "(set)" : "(empty)";
+		if (printf("%s %s %s\n", k->section, k->name, text) < 0)
+			return -1;
+	}
+	return fflush(stdout);
+}
+
 int conf_print_keys(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (printf("%s %s %s\n", keys[i].section, keys[i].name, keys[i].def ? keys[i].def : "(host name)") < 0)
-			return -1;
-	return fflush(stdout);
-}
-
-/* One value as the file would have it; a secret only says whether it is set. */
-static int print_value(const struct conf *cf, const struct key *k)
-{
-	const void *field = (const char *)cf + k->off;
-
-	switch (k->kind) {
-	case K_BOOL:
-		return printf("%s %s %s\n", k->section, k->name, *(const bool *)field ? "on" : "off");
-	case K_INT:
-	case K_SIZE:
-		return printf("%s %s %lld\n", k->section, k->name, (long long)*(const int64_t *)field);
-	case K_MILLIS:
-		return printf("%s %s %.3f\n", k->section, k->name, (double)*(const int64_t *)field / 1000);
-	case K_SECRET:
-		return printf("%s %s %s\n", k->section, k->name, **(char *const *)field ? "(set)" : "(empty)");
-	case K_STR:
-	case K_PATH:
-	case K_URL:
-	case K_ENUM:
-		return printf("%s %s %s\n", k->section, k->name, *(char *const *)field);
-	}
-	return -1;
-}
-
-int conf_print(const struct conf *cf)
-{
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (print_value(cf, &keys[i]) < 0)
 			return -1;
 	return fflush(stdout);
 }

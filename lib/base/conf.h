@@ -85,6 +85,8 @@ void conf_free(struct conf *);
 
 /* Prints "section key default" of every key, a line each. */
 int  conf_print_keys(void);
+/* Prints "section key value" of every key; of a secret only whether it is set. */
+int  conf_print(const struct conf *);
 
 /* "512Mi" (Ki, Mi, Gi or none) to bytes; "0.5" or "500m" to thousandths. False: not of that form. */
 bool conf_size(const char *text, int64_t *bytes) MUST_CHECK;
