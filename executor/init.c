@@ -123,6 +123,10 @@ static void wait_main(int sfd, int listener, pid_t main_pid, struct init_report 
 		if (poll(pf, 2, -1) < 0 && errno != EINTR)
 			fail(errno);
 		if ((pf[1].revents & POLLIN) && (r->syscall = on_notify(listener, main_pid)) >= 0) {
+			/* Dead before the listener closes, which would let the call return. */
+			kill(main_pid, SIGKILL);
+			while (waitpid(main_pid, &st, 0) < 0 && errno == EINTR)
+				;
 			r->status = SIGSYS;	/* as the kernel would have ended it */
 			return;
 		}

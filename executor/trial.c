@@ -212,7 +212,7 @@ void trial_run(struct trial *t, struct jobs *js)
 	}
 	t->level = all ? "strict" : core ? "reduced" : "none";
 	js->isolated = core;
-	log_info("trial.done", S("level", t->level));
+	log_info("trial.done", S("isolation", t->level));
 }
 
 struct json_object *trial_report(const struct trial *t)
