@@ -39,6 +39,7 @@ CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' -DSYSC
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 ALL_C    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -MMD -MP $(CFLAGS)
 LIBS      = $(shell pkg-config --libs $(PKGS)) -linih -lpthread -lm
+
 # One directory, one program; lib/ is the only code they share.
 base_SRC     := $(wildcard lib/base/*.c)
 sandbox_SRC  := $(wildcard lib/*.c lib/store/*.c lib/rt/*.c lib/work/*.c)
