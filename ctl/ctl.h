@@ -33,6 +33,7 @@ command_fn ctl_config_check, ctl_config_print, ctl_config_keys;	/* config.c */
 command_fn ctl_status;					/* status.c */
 command_fn ctl_doctor;					/* doctor.c */
 command_fn ctl_image_import, ctl_image_alias, ctl_image_list;	/* image.c */
+command_fn ctl_network_up, ctl_network_down;		/* network.c */
 
 /* "sandboxctl: what" on standard error; returns `code`. */
 int ctl_fail(int code, const char *fmt, ...) PRINTF(2, 3);

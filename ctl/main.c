@@ -38,6 +38,8 @@ static const struct command commands[] = {
 	{ "image", "alias", "NAME TARGET", 2, 0, true, ctl_image_alias,
 	  "make NAME another name of the image TARGET; 'host' is this machine's /usr" },
 	{ "image", "list", "", 0, O_JSON, true, ctl_image_list, "list the images that this host has" },
+	{ "network", "up", "", 0, 0, true, ctl_network_up, "make the egress network with its firewall rules" },
+	{ "network", "down", "", 0, 0, true, ctl_network_down, "remove them" },
 };
 
 static const struct { const char *option; unsigned bit; } limited[] = {
