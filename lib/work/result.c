@@ -25,14 +25,17 @@ struct body {
 #define STR(n, f)  { #n, NULL, JSN_STR, false, offsetof(struct body, f), 0, 0, NULL }
 #define INT(n, f)  { #n, NULL, JSN_INT, false, offsetof(struct body, f), 0, 0, NULL }
 #define BOOL(n, f) { #n, NULL, JSN_BOOL, false, offsetof(struct body, f), 0, 0, NULL }
+#define ENC(n)     { #n, NULL, JSN_ENUM, false, offsetof(struct body, n), 0, 0, encodings }
 #define ANY(n, f)  { #n, NULL, JSN_ANY, false, offsetof(struct body, f), 0, 0, NULL }
+
+static const char *const encodings[] = { "utf-8", "base64", NULL };
 
 static const struct jsn_field fields[] = {
 	{ "status", NULL, JSN_STR, true, offsetof(struct body, r.status), 1, 20, NULL },
 	STR(ended_reason, r.ended_reason), INT(attempt, r.attempt), BOOL(retryable, r.retryable),
 	INT(exit_code, r.exit_code), INT(signal, r.signal), ANY(error, error), STR(error_message, r.error_message),
 	ANY(return_value, return_value), ANY(stdout, stdout_text), ANY(stderr, stderr_text),
-	STR(stdout_encoding, stdout_encoding), STR(stderr_encoding, stderr_encoding), INT(stdout_bytes, r.stdout_bytes),
+	ENC(stdout_encoding), ENC(stderr_encoding), INT(stdout_bytes, r.stdout_bytes),
 	INT(stderr_bytes, r.stderr_bytes), BOOL(stdout_truncated, r.stdout_truncated),
 	BOOL(stderr_truncated, r.stderr_truncated), INT(stdout_dropped_bytes, r.stdout_dropped_bytes),
 	INT(stderr_dropped_bytes, r.stderr_dropped_bytes), STR(started_at, r.started_at),
@@ -86,6 +89,8 @@ static bool reason_ok(const char *status, const char *reason)
 {
 	char word[40];
 
+	if (strchr(reason, ' '))	/* two words of the list are not a word of the list */
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		if (!strcmp(status, table[i].status)) {
 			snprintf(word, sizeof(word), " %.30s ", reason);
