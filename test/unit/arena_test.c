@@ -44,7 +44,7 @@ static void every_size_is_zeroed_aligned_and_its_own(void **state)
 		for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 			for (size_t k = 0; k < sizes[i]; k++)
 				assert_int_equal(p[i][k], i + 1);
-		arena_reset(a);		/* used memory must come back zeroed */
+		arena_reset(a); /* used memory must come back zeroed */
 	}
 }
 
@@ -73,7 +73,7 @@ static void the_limit_is_exact_and_comes_back_on_reset(void **state)
 		assert_null(arena_alloc(a, SIZE_MAX - 8));
 		assert_non_null(arena_alloc(a, LIMIT - 10));
 		assert_null(arena_alloc(a, 11));
-		assert_null(arena_strdup(a, "0123456789"));	/* its NUL is the eleventh byte */
+		assert_null(arena_strdup(a, "0123456789")); /* its NUL is the eleventh byte */
 		assert_null(arena_printf(a, "%d", 1234567890));
 		assert_non_null(arena_alloc(a, 10));
 		assert_null(arena_alloc(a, 1));
@@ -106,9 +106,11 @@ static void freeing_nothing_is_fine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_size_is_zeroed_aligned_and_its_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_size_is_zeroed_aligned_and_its_own, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(small_objects_do_not_overlap, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_limit_is_exact_and_comes_back_on_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_limit_is_exact_and_comes_back_on_reset, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(strings, setup, teardown),
 		cmocka_unit_test(freeing_nothing_is_fine),
 	};

@@ -63,10 +63,10 @@ static void defaults(void **state)
 	assert_int_equal(cf.session_disk_max, (int64_t)50 << 30);
 	assert_int_equal(cf.runtime_memory_overcommit_millis, 4000);
 	assert_true(cf.ratelimit_enabled && cf.log_audit && !cf.auth_trust_upstream);
-	assert_true(*cf.runtime_node_id);	/* the host's name */
+	assert_true(*cf.runtime_node_id); /* the host's name */
 	conf_free(&cf);
 	assert_null(cf.server_listen);
-	conf_free(&cf);				/* twice is fine */
+	conf_free(&cf); /* twice is fine */
 }
 
 static void every_kind_of_value(void **state)
@@ -75,11 +75,19 @@ static void every_kind_of_value(void **state)
 	char why[300];
 
 	(void)state;
-	assert_int_equal(load(&cf, OK "; comment\n# comment\n\n[server]\nlisten=127.0.0.1:9000\n\tthreads =  100  \n"
-			      "  slow_threads: 50\nenvironment = development\npublic_url = https://x.example/a\n"
-			      "[database]\r\nsocket = /run/m.sock\r\n[session]\ncpu_max = 2500m\ncpu_min = 0.25\n"
-			      "memory_max = 1Gi\ndisk_max = 300Mi ; inline\nidle_threshold = -1\n[log]\naudit = off\n"
-			      "[storage]\nendpoint = http://s3:9000\nsecret_key = k\n", why, sizeof(why)), 0);
+	assert_int_equal(
+	        load(&cf,
+	             OK
+	             "; comment\n# comment\n\n[server]\nlisten=127.0.0.1:9000\n\tthreads =  100  \n"
+	             "  slow_threads: 50\nenvironment = development\npublic_url = "
+	             "https://x.example/a\n"
+	             "[database]\r\nsocket = /run/m.sock\r\n[session]\ncpu_max = 2500m\ncpu_min = "
+	             "0.25\n"
+	             "memory_max = 1Gi\ndisk_max = 300Mi ; inline\nidle_threshold = "
+	             "-1\n[log]\naudit = off\n"
+	             "[storage]\nendpoint = http://s3:9000\nsecret_key = k\n",
+	             why, sizeof(why)),
+	        0);
 	assert_string_equal(cf.server_listen, "127.0.0.1:9000");
 	assert_int_equal(cf.server_threads, 100);
 	assert_int_equal(cf.server_slow_threads, 50);
@@ -98,9 +106,13 @@ static void every_kind_of_value(void **state)
 
 static void words_of_booleans(void **state)
 {
-	static const struct { const char *word; int value; } words[] = {
-		{ "on", 1 }, { "true", 1 }, { "yes", 1 }, { "1", 1 }, { "off", 0 }, { "false", 0 }, { "no", 0 }, { "0", 0 },
-		{ "ON", -1 }, { "2", -1 }, { "", -1 }, { "o", -1 }, { "n", -1 }, { "on true", -1 }, { "enabled", -1 },
+	static const struct {
+		const char *word;
+		int value;
+	} words[] = {
+		{ "on", 1 },    { "true", 1 }, { "yes", 1 }, { "1", 1 },        { "off", 0 },
+		{ "false", 0 }, { "no", 0 },   { "0", 0 },   { "ON", -1 },      { "2", -1 },
+		{ "", -1 },     { "o", -1 },   { "n", -1 },  { "on true", -1 }, { "enabled", -1 },
 	};
 
 	(void)state;
@@ -120,7 +132,9 @@ static void words_of_booleans(void **state)
 }
 
 /* What is wrong, and what the operator reads after "path:". */
-static const struct { const char *text, *why; } bad[] = {
+static const struct {
+	const char *text, *why;
+} bad[] = {
 	{ OK "[server]\nthread = 1\n", "4: [server] thread: unknown key" },
 	{ OK "[servers]\nthreads = 1\n", "4: [servers] threads: unknown key" },
 	{ "threads = 1\n", "1: [] threads: unknown key" },
@@ -132,17 +146,24 @@ static const struct { const char *text, *why; } bad[] = {
 	{ OK "[server]\nthreads = ten\n", "4: [server] threads: 'ten' is not in 1..1024" },
 	{ OK "[server]\nthreads =\n", "4: [server] threads: '' is not in 1..1024" },
 	{ OK "[server]\nthreads = 1 0\n", "4: [server] threads: '1 0' is not in 1..1024" },
-	{ OK "[server]\nenvironment = prod\n", "4: [server] environment: 'prod' must be one of: production development" },
-	{ OK "[log]\nlevel = info warn\n", "4: [log] level: 'info warn' must be one of: debug info warn error" },
+	{ OK "[server]\nenvironment = prod\n",
+	  "4: [server] environment: 'prod' must be one of: production development" },
+	{ OK "[log]\nlevel = info warn\n",
+	  "4: [log] level: 'info warn' must be one of: debug info warn error" },
 	{ OK "[log]\nlevel =\n", "4: [log] level: '' must be one of: debug info warn error" },
-	{ OK "[database]\nsocket = run/x\n", "4: [database] socket: 'run/x' must be an absolute path" },
+	{ OK "[database]\nsocket = run/x\n",
+	  "4: [database] socket: 'run/x' must be an absolute path" },
 	{ OK "[storage]\nendpoint = s3.example\n",
 	  "4: [storage] endpoint: 's3.example' must be a URL (http, https, tcp, unix:///path)" },
-	{ OK "[session]\nmemory_max = 1Ti\n", "4: [session] memory_max: '1Ti' is not in 33554432..1099511627776 bytes" },
-	{ OK "[session]\nmemory_max = 1\n", "4: [session] memory_max: '1' is not in 33554432..1099511627776 bytes" },
-	{ OK "[session]\ncpu_max = 0.001\n", "4: [session] cpu_max: '0.001' is not in 10..1024000 thousandths" },
+	{ OK "[session]\nmemory_max = 1Ti\n",
+	  "4: [session] memory_max: '1Ti' is not in 33554432..1099511627776 bytes" },
+	{ OK "[session]\nmemory_max = 1\n",
+	  "4: [session] memory_max: '1' is not in 33554432..1099511627776 bytes" },
+	{ OK "[session]\ncpu_max = 0.001\n",
+	  "4: [session] cpu_max: '0.001' is not in 10..1024000 thousandths" },
 	{ OK "[log]\naudit = maybe\n", "4: [log] audit: 'maybe' must be on or off" },
-	{ OK "[server]\nthreads = 0\nthread = 1\n", "4: [server] threads: '0' is not in 1..1024" },	/* the first one */
+	{ OK "[server]\nthreads = 0\nthread = 1\n",
+	  "4: [server] threads: '0' is not in 1..1024" }, /* the first one */
 };
 
 static void refused_lines_are_named(void **state)
@@ -159,31 +180,43 @@ static void refused_lines_are_named(void **state)
 }
 
 /* Rules that concern more than one key. */
-static const struct { const char *text, *why; } rules[] = {
-	{ "", "[internal] secret: is required; give at least 32 bytes, e.g. from 'openssl rand -hex 32'" },
-	{ "[internal]\nsecret = short\n",
-	  "[internal] secret: is too short; give at least 32 bytes, e.g. from 'openssl rand -hex 32'" },
+static const struct {
+	const char *text, *why;
+} rules[] = {
+	{ "", "[internal] secret: is required; give at least 32 bytes, e.g. from 'openssl rand "
+	      "-hex 32'" },
+	{ "[internal]\nsecret = short\n", "[internal] secret: is too short; give at least 32 "
+	                                  "bytes, e.g. from 'openssl rand -hex 32'" },
 	{ "[internal]\nsecret = 0123456789abcdef0123456789abcde\n",
-	  "[internal] secret: is too short; give at least 32 bytes, e.g. from 'openssl rand -hex 32'" },
-	{ "[internal]\nsecret = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "[internal] secret: is a guessable value" },
-	{ "[internal]\nsecret = changemechangemechangemechangeme\n", "[internal] secret: is a guessable value" },
+	  "[internal] secret: is too short; give at least 32 bytes, e.g. from 'openssl rand -hex "
+	  "32'" },
+	{ "[internal]\nsecret = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+	  "[internal] secret: is a guessable value" },
+	{ "[internal]\nsecret = changemechangemechangemechangeme\n",
+	  "[internal] secret: is a guessable value" },
 	{ OK "secret_previous = short\n", "[internal] secret_previous: is shorter than 32 bytes" },
-	{ OK "secret_previous = abababababababababababababababab\n", "[internal] secret_previous: is a guessable value" },
+	{ OK "secret_previous = abababababababababababababababab\n",
+	  "[internal] secret_previous: is a guessable value" },
 	{ OK "[database]\npassword = sandbox\n", "[database] password: is a well-known value" },
 	{ OK "[database]\npassword = MinioAdmin\n", "[database] password: is a well-known value" },
 	{ OK "[storage]\nendpoint = http://s3\n", "[storage] secret_key: is required" },
-	{ OK "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n", "[storage] secret_key: is a well-known value" },
-	{ OK "[server]\nthreads = 4\nslow_threads = 5\n", "[server] slow_threads: must not be more than threads" },
+	{ OK "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n",
+	  "[storage] secret_key: is a well-known value" },
+	{ OK "[server]\nthreads = 4\nslow_threads = 5\n",
+	  "[server] slow_threads: must not be more than threads" },
 	{ OK "[session]\ncpu_min = 5\n", "[session]: a minimum is above its maximum" },
 	{ OK "[session]\nmemory_min = 9Gi\n", "[session]: a minimum is above its maximum" },
 	{ OK "[session]\ndisk_max = 1Mi\n", "[session]: a minimum is above its maximum" },
 	{ OK "[session]\nprocesses_max = 16\n", "[session]: a minimum is above its maximum" },
 	{ OK "[execution]\ndefault_timeout = 11\nmax_timeout = 10\n",
 	  "[execution] default_timeout: must not be more than max_timeout" },
-	{ OK "[execution]\nheartbeat_timeout = 5\n", "[execution] heartbeat_timeout: must be more than heartbeat_interval" },
-	{ OK "[runtime]\ndeployment = Sandbox\n", "[runtime] deployment: must be 1-20 letters a-z" },
+	{ OK "[execution]\nheartbeat_timeout = 5\n",
+	  "[execution] heartbeat_timeout: must be more than heartbeat_interval" },
+	{ OK "[runtime]\ndeployment = Sandbox\n",
+	  "[runtime] deployment: must be 1-20 letters a-z" },
 	{ OK "[runtime]\ndeployment =\n", "[runtime] deployment: must be 1-20 letters a-z" },
-	{ OK "[runtime]\ndeployment = aaaaaaaaaaaaaaaaaaaaa\n", "[runtime] deployment: must be 1-20 letters a-z" },
+	{ OK "[runtime]\ndeployment = aaaaaaaaaaaaaaaaaaaaa\n",
+	  "[runtime] deployment: must be 1-20 letters a-z" },
 };
 
 static void rules_across_keys(void **state)
@@ -205,9 +238,13 @@ static void development_may_have_weak_secrets(void **state)
 	char why[300];
 
 	(void)state;
-	assert_int_equal(load(&cf, "[server]\nenvironment = development\n"
-			      "[internal]\nsecret = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n[database]\npassword = sandbox\n"
-			      "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n", why, sizeof(why)), 0);
+	assert_int_equal(load(&cf,
+	                      "[server]\nenvironment = development\n"
+	                      "[internal]\nsecret = "
+	                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n[database]\npassword = sandbox\n"
+	                      "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n",
+	                      why, sizeof(why)),
+	                 0);
 	conf_free(&cf);
 }
 
@@ -217,7 +254,7 @@ static void long_lines(void **state)
 	struct conf cf;
 
 	(void)state;
-	memset(end, 'x', 183);		/* with "cors_origins = ": 198 */
+	memset(end, 'x', 183); /* with "cors_origins = ": 198 */
 	strcpy(end + 183, "\nthreads = 60\n");
 	assert_int_equal(load(&cf, text, why, sizeof(why)), 0);
 	assert_int_equal(strlen(cf.server_cors_origins), 183);
@@ -227,7 +264,7 @@ static void long_lines(void **state)
 	strcpy(end + 900, "\n");
 	assert_int_equal(load(&cf, text, why, sizeof(why)), -1);
 	assert_non_null(strstr(why, "s.ini:4: the line is longer than 198 bytes"));
-	end[-15] = '#';			/* a comment may be as long as it likes */
+	end[-15] = '#'; /* a comment may be as long as it likes */
 	strcpy(end + 900, "\nthread = 1\n");
 	assert_int_equal(load(&cf, text, why, sizeof(why)), -1);
 	assert_non_null(strstr(why, "s.ini:5: [server] thread: unknown key"));
@@ -239,7 +276,9 @@ static void an_indented_line_is_a_line_of_its_own(void **state)
 	char why[300];
 
 	(void)state;
-	assert_int_equal(load(&cf, OK "[server]\nlisten = /a\n\n   docs_url = /b\n \t # c\n", why, sizeof(why)), 0);
+	assert_int_equal(load(&cf, OK "[server]\nlisten = /a\n\n   docs_url = /b\n \t # c\n", why,
+	                      sizeof(why)),
+	                 0);
 	assert_string_equal(cf.server_listen, "/a");
 	assert_string_equal(cf.server_docs_url, "/b");
 	conf_free(&cf);
@@ -272,7 +311,7 @@ static void the_environment_wins(void **state)
 	assert_int_equal(cf.server_threads, 70);
 	assert_string_equal(cf.internal_secret, "fedcba9876543210fedcba9876543210");
 	conf_free(&cf);
-	assert_int_equal(conf_load(&cf, NULL, why, sizeof(why)), 0);	/* no file at all */
+	assert_int_equal(conf_load(&cf, NULL, why, sizeof(why)), 0); /* no file at all */
 	assert_int_equal(cf.server_threads, 70);
 	conf_free(&cf);
 	setenv("SANDBOX_SERVER_THREADS", "x", 1);
@@ -340,7 +379,11 @@ static void secrets_from_files(void **state)
 
 /* ---- numbers with units ---- */
 
-static const struct { const char *text; bool ok; int64_t v; } sizes[] = {
+static const struct {
+	const char *text;
+	bool ok;
+	int64_t v;
+} sizes[] = {
 	{ "0", true, 0 }, { "1", true, 1 }, { "1Ki", true, 1024 }, { "512Mi", true, 512 << 20 }, { "2Gi", true, (int64_t)2 << 30 },
 	{ "9223372036854775807", true, INT64_MAX }, { "9223372036854775807Gi", true, INT64_MAX },
 	{ "9223372036854775808", false, 0 }, { "", false, 0 }, { "Ki", false, 0 }, { "-1", false, 0 }, { "+1", false, 0 },
@@ -360,21 +403,31 @@ static void sizes_and_thousandths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-		CHECK_ROW(conf_size(sizes[i].text, &v) == sizes[i].ok && (!sizes[i].ok || v == sizes[i].v), i, sizes[i].text);
+		CHECK_ROW(conf_size(sizes[i].text, &v) == sizes[i].ok &&
+		                  (!sizes[i].ok || v == sizes[i].v),
+		          i, sizes[i].text);
 	for (size_t i = 0; i < ARRAY_LEN(millis); i++)
-		CHECK_ROW(conf_millis(millis[i].text, &v) == millis[i].ok && (!millis[i].ok || v == millis[i].v), i,
-			  millis[i].text);
+		CHECK_ROW(conf_millis(millis[i].text, &v) == millis[i].ok &&
+		                  (!millis[i].ok || v == millis[i].v),
+		          i, millis[i].text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(every_kind_of_value), cmocka_unit_test(words_of_booleans),
-		cmocka_unit_test(refused_lines_are_named), cmocka_unit_test(rules_across_keys),
-		cmocka_unit_test(development_may_have_weak_secrets), cmocka_unit_test(long_lines),
-		cmocka_unit_test(an_indented_line_is_a_line_of_its_own), cmocka_unit_test(a_file_that_cannot_be_read),
-		cmocka_unit_test(the_environment_wins), cmocka_unit_test(the_older_name_of_the_runtime),
-		cmocka_unit_test(secrets_from_files), cmocka_unit_test(sizes_and_thousandths),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(every_kind_of_value),
+		cmocka_unit_test(words_of_booleans),
+		cmocka_unit_test(refused_lines_are_named),
+		cmocka_unit_test(rules_across_keys),
+		cmocka_unit_test(development_may_have_weak_secrets),
+		cmocka_unit_test(long_lines),
+		cmocka_unit_test(an_indented_line_is_a_line_of_its_own),
+		cmocka_unit_test(a_file_that_cannot_be_read),
+		cmocka_unit_test(the_environment_wins),
+		cmocka_unit_test(the_older_name_of_the_runtime),
+		cmocka_unit_test(secrets_from_files),
+		cmocka_unit_test(sizes_and_thousandths),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, setup, teardown);

@@ -7,14 +7,37 @@
 
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-static const struct { const char *s; bool id, request; } cases[] = {
-	{ NULL, false, false }, { "", false, false }, { "a", true, true }, { "Z", true, true }, { "0", true, true },
-	{ "a.b_c-d", true, true }, { "sess_0123456789abcdef", true, true },
-	{ ".a", false, true }, { "_a", false, true }, { "-a", false, true }, { "..", false, true },
-	{ "a.", true, true }, { "a b", false, false }, { "a/b", false, false }, { "a\n", false, false },
-	{ "a%", false, false }, { "a\xc3\xa4", false, false }, { "a'", false, false }, { "a@", false, false },
-	{ "a[", false, false }, { "a`", false, false }, { "a{", false, false }, { "a:", false, false },
-	{ A64, true, true }, { A64 "a", false, true }, { A64 A64, false, true }, { A64 A64 "a", false, false },
+static const struct {
+	const char *s;
+	bool id, request;
+} cases[] = {
+	{ NULL, false, false },
+	{ "", false, false },
+	{ "a", true, true },
+	{ "Z", true, true },
+	{ "0", true, true },
+	{ "a.b_c-d", true, true },
+	{ "sess_0123456789abcdef", true, true },
+	{ ".a", false, true },
+	{ "_a", false, true },
+	{ "-a", false, true },
+	{ "..", false, true },
+	{ "a.", true, true },
+	{ "a b", false, false },
+	{ "a/b", false, false },
+	{ "a\n", false, false },
+	{ "a%", false, false },
+	{ "a\xc3\xa4", false, false },
+	{ "a'", false, false },
+	{ "a@", false, false },
+	{ "a[", false, false },
+	{ "a`", false, false },
+	{ "a{", false, false },
+	{ "a:", false, false },
+	{ A64, true, true },
+	{ A64 "a", false, true },
+	{ A64 A64, false, true },
+	{ A64 A64 "a", false, false },
 };
 
 static void well_formed(void **state)
@@ -88,7 +111,7 @@ static void random_fills_all_bytes(void **state)
 	unsigned char seen[1000] = { 0 }, b[1000];
 
 	(void)state;
-	for (int round = 0; round < 4; round++) {	/* a byte stays 0 by chance once in 2^32 */
+	for (int round = 0; round < 4; round++) { /* a byte stays 0 by chance once in 2^32 */
 		ident_random(b, sizeof(b));
 		for (size_t i = 0; i < sizeof(b); i++)
 			seen[i] |= b[i];

@@ -74,7 +74,8 @@ static void a_line_has_its_members(void **state)
 
 	(void)state;
 	log_set_request("req-1");
-	log_warn("something_happened", S("what", "a thing"), I("count", -5), S("nothing", NULL), I("max", INT64_MAX));
+	log_warn("something_happened", S("what", "a thing"), I("count", -5), S("nothing", NULL),
+	         I("max", INT64_MAX));
 	o = line();
 	assert_true(clock_parse(get(o, "ts"), &ms) && clock_wall_ms() - ms < 10000);
 	assert_string_equal(get(o, "level"), "warn");
@@ -92,8 +93,14 @@ static void a_line_has_its_members(void **state)
 
 static void levels(void **state)
 {
-	static const struct { enum log_level max; int lines; } rows[] = {
-		{ LOG_LV_ERROR, 1 }, { LOG_LV_WARN, 2 }, { LOG_LV_INFO, 3 }, { LOG_LV_DEBUG, 4 },
+	static const struct {
+		enum log_level max;
+		int lines;
+	} rows[] = {
+		{ LOG_LV_ERROR, 1 },
+		{ LOG_LV_WARN, 2 },
+		{ LOG_LV_INFO, 3 },
+		{ LOG_LV_DEBUG, 4 },
 	};
 
 	(void)state;
@@ -114,11 +121,23 @@ static void levels(void **state)
 #define FFFD "\xef\xbf\xbd"
 
 /* What a user may send, and what the line says; both ends of a value are looked at. */
-static const struct { const char *value, *read; } values[] = {
-	{ "", "" }, { "a\"b\\c", "a\"b\\c" }, { "a\nb\r\tc", "a\nb\r\tc" }, { "\x01\x1b[31m\x7f", "\x01\x1b[31m\x7f" },
-	{ "\",\"level\":\"error\",\"x\":\"", "\",\"level\":\"error\",\"x\":\"" }, { "a\n{\"msg\":\"forged\"}\n", "a\n{\"msg\":\"forged\"}\n" },
-	{ "\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80" }, { "a\xff" "b", "a" FFFD "b" },
-	{ "\xe2\x82", FFFD FFFD }, { "\xed\xa0\x80", FFFD FFFD FFFD }, { "%s%n%d", "%s%n%d" }, { "\\u0041\\n", "\\u0041\\n" },
+static const struct {
+	const char *value, *read;
+} values[] = {
+	{ "", "" },
+	{ "a\"b\\c", "a\"b\\c" },
+	{ "a\nb\r\tc", "a\nb\r\tc" },
+	{ "\x01\x1b[31m\x7f", "\x01\x1b[31m\x7f" },
+	{ "\",\"level\":\"error\",\"x\":\"", "\",\"level\":\"error\",\"x\":\"" },
+	{ "a\n{\"msg\":\"forged\"}\n", "a\n{\"msg\":\"forged\"}\n" },
+	{ "\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80" },
+	{ "a\xff"
+	  "b",
+	  "a" FFFD "b" },
+	{ "\xe2\x82", FFFD FFFD },
+	{ "\xed\xa0\x80", FFFD FFFD FFFD },
+	{ "%s%n%d", "%s%n%d" },
+	{ "\\u0041\\n", "\\u0041\\n" },
 };
 
 static void values_neither_break_nor_forge_a_line(void **state)
@@ -130,8 +149,10 @@ static void values_neither_break_nor_forge_a_line(void **state)
 		log_set_request(values[i].value);
 		log_info("event", S("v", values[i].value), S("after", "here"));
 		o = line();
-		CHECK_ROW(str_eq(get(o, "v"), values[i].read) && str_eq(get(o, "after"), "here"), i, values[i].value);
-		CHECK_ROW(str_eq(get(o, "level"), "info") && str_eq(get(o, "msg"), "event"), i, values[i].value);
+		CHECK_ROW(str_eq(get(o, "v"), values[i].read) && str_eq(get(o, "after"), "here"), i,
+		          values[i].value);
+		CHECK_ROW(str_eq(get(o, "level"), "info") && str_eq(get(o, "msg"), "event"), i,
+		          values[i].value);
 	}
 }
 
@@ -203,7 +224,7 @@ static void where_a_log_cannot_go(void **state)
 	errno = 0;
 	assert_int_equal(log_to("/nonexistent/dir/log"), -1);
 	assert_int_equal(errno, ENOENT);
-	log_info("still_here");		/* the old target stays */
+	log_info("still_here"); /* the old target stays */
 	assert_non_null(strstr(written(), "still_here"));
 }
 
@@ -212,8 +233,12 @@ static void where_a_log_cannot_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_line_has_its_members), TEST(levels), TEST(values_neither_break_nor_forge_a_line),
-		TEST(cut_lines_are_still_json), TEST(many_fields_are_cut_between_fields), TEST(text_lines_for_people),
+		TEST(a_line_has_its_members),
+		TEST(levels),
+		TEST(values_neither_break_nor_forge_a_line),
+		TEST(cut_lines_are_still_json),
+		TEST(many_fields_are_cut_between_fields),
+		TEST(text_lines_for_people),
 		TEST(where_a_log_cannot_go),
 	};
 

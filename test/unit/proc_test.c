@@ -11,23 +11,41 @@
 static const char *const env[] = { "PATH=/usr/bin:/bin", "MARK=here", NULL };
 
 /* Runs `script` in sh. */
-static int sh(const char *script, const char *input, size_t max_output, int timeout_ms, struct proc_result *r)
+static int sh(const char *script, const char *input, size_t max_output, int timeout_ms,
+              struct proc_result *r)
 {
 	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
-	const struct proc_spec sp = { .argv = argv, .envp = env, .input = input, .input_len = input ? strlen(input) : 0,
-				      .max_output = max_output, .timeout_ms = timeout_ms };
+	const struct proc_spec sp = { .argv = argv,
+		                      .envp = env,
+		                      .input = input,
+		                      .input_len = input ? strlen(input) : 0,
+		                      .max_output = max_output,
+		                      .timeout_ms = timeout_ms };
 
 	return proc_run(&sp, r);
 }
 
-static const struct { const char *script, *input; int code; const char *out, *err; } runs[] = {
-	{ "exit 0", NULL, 0, "", "" }, { "exit 7", NULL, 7, "", "" }, { "exit 255", NULL, 255, "", "" },
-	{ "kill -9 $$", NULL, 137, "", "" }, { "kill -TERM $$", NULL, 143, "", "" },
-	{ "echo out; echo err >&2; exit 3", NULL, 3, "out\n", "err\n" }, { "cat", NULL, 0, "", "" },
-	{ "cat", "hello", 0, "hello", "" }, { "cat", "", 0, "", "" }, { "exit 4", "never read", 4, "", "" },
-	{ "exec 0<&-; sleep 0.1; exit 5", "never read", 5, "", "" }, { "echo $MARK$HOME", NULL, 0, "here\n", "" },
-	{ "exec >&- 2>&-; exit 6", NULL, 6, "", "" }, { "exec >&- 2>&-; sleep 0.2; exit 6", NULL, 6, "", "" },
-	{ "read x; echo got $x", "one\ntwo\n", 0, "got one\n", "" }, { "printf 'a\\0b' | wc -c", NULL, 0, "3\n", "" },
+static const struct {
+	const char *script, *input;
+	int code;
+	const char *out, *err;
+} runs[] = {
+	{ "exit 0", NULL, 0, "", "" },
+	{ "exit 7", NULL, 7, "", "" },
+	{ "exit 255", NULL, 255, "", "" },
+	{ "kill -9 $$", NULL, 137, "", "" },
+	{ "kill -TERM $$", NULL, 143, "", "" },
+	{ "echo out; echo err >&2; exit 3", NULL, 3, "out\n", "err\n" },
+	{ "cat", NULL, 0, "", "" },
+	{ "cat", "hello", 0, "hello", "" },
+	{ "cat", "", 0, "", "" },
+	{ "exit 4", "never read", 4, "", "" },
+	{ "exec 0<&-; sleep 0.1; exit 5", "never read", 5, "", "" },
+	{ "echo $MARK$HOME", NULL, 0, "here\n", "" },
+	{ "exec >&- 2>&-; exit 6", NULL, 6, "", "" },
+	{ "exec >&- 2>&-; sleep 0.2; exit 6", NULL, 6, "", "" },
+	{ "read x; echo got $x", "one\ntwo\n", 0, "got one\n", "" },
+	{ "printf 'a\\0b' | wc -c", NULL, 0, "3\n", "" },
 };
 
 static void exit_codes_and_streams(void **state)
@@ -73,16 +91,24 @@ static void nothing_is_lost_at_the_exit(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct proc_result r;
 
-		assert_int_equal(sh("head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2", NULL, 100000, 10000, &r), 0);
+		assert_int_equal(sh("head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2", NULL,
+		                    100000, 10000, &r),
+		                 0);
 		assert_int_equal(r.out_len, 60000);
 		assert_int_equal(r.err_len, 60000);
 		proc_result_free(&r);
 	}
 }
 
-static const struct { const char *script; size_t max, out, err; bool out_cut, err_cut; } caps[] = {
-	{ "printf 12345", 5, 5, 0, false, false }, { "printf 123456", 5, 5, 0, true, false },
-	{ "printf 123456 >&2", 5, 0, 5, false, true }, { "printf 1", 0, 0, 0, true, false },
+static const struct {
+	const char *script;
+	size_t max, out, err;
+	bool out_cut, err_cut;
+} caps[] = {
+	{ "printf 12345", 5, 5, 0, false, false },
+	{ "printf 123456", 5, 5, 0, true, false },
+	{ "printf 123456 >&2", 5, 0, 5, false, true },
+	{ "printf 1", 0, 0, 0, true, false },
 	{ "head -c 300000 /dev/zero; exit 0", 100, 100, 0, true, false },
 };
 
@@ -94,14 +120,19 @@ static void output_is_capped_but_read(void **state)
 
 		assert_int_equal(sh(caps[i].script, NULL, caps[i].max, 10000, &r), 0);
 		CHECK_ROW(r.out_len == caps[i].out && r.err_len == caps[i].err, i, caps[i].script);
-		CHECK_ROW(r.out_cut == caps[i].out_cut && r.err_cut == caps[i].err_cut, i, caps[i].script);
+		CHECK_ROW(r.out_cut == caps[i].out_cut && r.err_cut == caps[i].err_cut, i,
+		          caps[i].script);
 		CHECK_ROW(r.exit_code == 0 && r.out[r.out_len] == '\0', i, caps[i].script);
 		proc_result_free(&r);
 	}
 }
 
 static const char *const endless[] = {
-	"sleep 60", "trap '' TERM INT; sleep 60; sleep 60", "while :; do echo x; done", "sleep 60 & wait", "exec >&- 2>&-; sleep 60",
+	"sleep 60",
+	"trap '' TERM INT; sleep 60; sleep 60",
+	"while :; do echo x; done",
+	"sleep 60 & wait",
+	"exec >&- 2>&-; sleep 60",
 };
 
 static void the_deadline_holds(void **state)
@@ -123,7 +154,7 @@ static void the_deadline_holds(void **state)
 static void what_is_left_behind_is_killed(void **state)
 {
 	static const char *const scripts[] = { "sleep 60 & echo $!", "sleep 60 >&- 2>&- & echo $!",
-					       "while :; do echo x >&2; done & echo $!" };
+		                               "while :; do echo x >&2; done & echo $!" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
@@ -133,7 +164,8 @@ static void what_is_left_behind_is_killed(void **state)
 		int pid;
 
 		assert_int_equal(sh(scripts[i], NULL, 1000, 20000, &r), 0);
-		CHECK_ROW(clock_ms() - from < 5000 && !r.timed_out && r.exit_code == 0, i, scripts[i]);
+		CHECK_ROW(clock_ms() - from < 5000 && !r.timed_out && r.exit_code == 0, i,
+		          scripts[i]);
 		pid = atoi(r.out);
 		assert_true(pid > 1);
 		/* Its parent is gone; whoever adopts it may take a moment to reap it. */
@@ -143,7 +175,8 @@ static void what_is_left_behind_is_killed(void **state)
 
 			snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 			fd = open(path, O_RDONLY | O_CLOEXEC);
-			gone = fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || strstr(text, ") Z ") || strstr(text, ") X ");
+			gone = fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 ||
+			       strstr(text, ") Z ") || strstr(text, ") X ");
 			if (!gone)
 				usleep(10000);
 		}
@@ -155,7 +188,7 @@ static void what_is_left_behind_is_killed(void **state)
 static void the_child_has_three_descriptors_and_clean_signals(void **state)
 {
 	struct proc_result r;
-	int fd = dup(1), high = fcntl(1, F_DUPFD, 200);		/* without O_CLOEXEC on purpose */
+	int fd = dup(1), high = fcntl(1, F_DUPFD, 200); /* without O_CLOEXEC on purpose */
 	unsigned long long blocked, ignored;
 	sigset_t set, old;
 
@@ -168,10 +201,11 @@ static void the_child_has_three_descriptors_and_clean_signals(void **state)
 	assert_int_equal(sh("ls /proc/$$/fd | tr '\\n' ' '", NULL, 1000, 10000, &r), 0);
 	assert_string_equal(r.out, "0 1 2 ");
 	proc_result_free(&r);
-	assert_int_equal(sh("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL, 1000, 10000, &r), 0);
+	assert_int_equal(
+	        sh("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL, 1000, 10000, &r), 0);
 	assert_int_equal(sscanf(r.out, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
 	assert_int_equal(blocked, 0);
-	assert_int_equal(ignored & 0x7fffffff, 0);	/* glibc keeps 32 and 33 for itself */
+	assert_int_equal(ignored & 0x7fffffff, 0); /* glibc keeps 32 and 33 for itself */
 	proc_result_free(&r);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -205,15 +239,23 @@ static void no_descriptor_is_left(void **state)
 
 static void what_cannot_start(void **state)
 {
-	static const struct { const char *path; int err; } cases[] = {
-		{ "/nonexistent", ENOENT }, { "/etc/passwd", EACCES }, { "/", EACCES }, { "/etc/passwd/x", ENOTDIR },
+	static const struct {
+		const char *path;
+		int err;
+	} cases[] = {
+		{ "/nonexistent", ENOENT },
+		{ "/etc/passwd", EACCES },
+		{ "/", EACCES },
+		{ "/etc/passwd/x", ENOTDIR },
 	};
 	int before = count_fds();
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *const argv[] = { cases[i].path, NULL };
-		const struct proc_spec sp = { .argv = argv, .envp = env, .max_output = 10, .timeout_ms = 1000 };
+		const struct proc_spec sp = {
+			.argv = argv, .envp = env, .max_output = 10, .timeout_ms = 1000
+		};
 		struct proc_result r;
 
 		errno = 0;

@@ -17,7 +17,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct json_object *body;	/* what the last report borrows from */
+static struct json_object *body; /* what the last report borrows from */
 
 static int drop_body(void **state)
 {
@@ -37,22 +37,30 @@ static int report(struct arena *a, const char *text, struct execution_result *r,
 
 /* CONTRACT 4.7: a row a status, a column a reason. */
 static const char *const reasons[] = {
-	"exited", "signaled", "oom", "output_limit", "disk_quota", "pids_limit", "seccomp", "isolation_unavailable",
-	"internal", "exec_timeout", "user_cancelled", "session_ended", "executor_lost",
+	"exited",
+	"signaled",
+	"oom",
+	"output_limit",
+	"disk_quota",
+	"pids_limit",
+	"seccomp",
+	"isolation_unavailable",
+	"internal",
+	"exec_timeout",
+	"user_cancelled",
+	"session_ended",
+	"executor_lost",
 };
 
-static const struct { const char *status, *ok; } statuses[] = {
+static const struct {
+	const char *status, *ok;
+} statuses[] = {
 	/*               e s o o d p s i i t u s l */
-	{ "completed",  "x . . . . . . . . . . . ." },
-	{ "success",    "x . . . . . . . . . . . ." },
-	{ "failed",     "x x x x x x x x x . . . ." },
-	{ "timeout",    ". . . . . . . . . x . . ." },
-	{ "cancelled",  ". . . . . . . . . . x x ." },
-	{ "crashed",    ". . x . . . . . x . . x x" },
-	{ "pending",    ". . . . . . . . . . . . ." },
-	{ "running",    ". . . . . . . . . . . . ." },
-	{ "Completed",  ". . . . . . . . . . . . ." },
-	{ "complete",   ". . . . . . . . . . . . ." },
+	{ "completed", "x . . . . . . . . . . . ." }, { "success", "x . . . . . . . . . . . ." },
+	{ "failed", "x x x x x x x x x . . . ." },    { "timeout", ". . . . . . . . . x . . ." },
+	{ "cancelled", ". . . . . . . . . . x x ." }, { "crashed", ". . x . . . . . x . . x x" },
+	{ "pending", ". . . . . . . . . . . . ." },   { "running", ". . . . . . . . . . . . ." },
+	{ "Completed", ". . . . . . . . . . . . ." }, { "complete", ". . . . . . . . . . . . ." },
 };
 
 static void each_status_has_its_reasons(void **state)
@@ -64,8 +72,8 @@ static void each_status_has_its_reasons(void **state)
 			struct fault f;
 			char text[200];
 
-			snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":\"%s\"}", statuses[i].status,
-				 reasons[k]);
+			snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":\"%s\"}",
+			         statuses[i].status, reasons[k]);
 			CHECK_ROW(report(*state, text, &r, &f) == (ok ? 0 : -1), i, text);
 			if (!ok) {
 				CHECK_ROW(fault_is(&f, FAULT_REFUSED), i, text);
@@ -78,9 +86,15 @@ static void each_status_has_its_reasons(void **state)
 
 static void a_missing_reason_is_the_status_own(void **state)
 {
-	static const struct { const char *status, *reason; } rows[] = {
-		{ "completed", "exited" }, { "success", "exited" }, { "failed", "exited" }, { "timeout", "exec_timeout" },
-		{ "cancelled", "user_cancelled" }, { "crashed", "internal" },
+	static const struct {
+		const char *status, *reason;
+	} rows[] = {
+		{ "completed", "exited" },
+		{ "success", "exited" },
+		{ "failed", "exited" },
+		{ "timeout", "exec_timeout" },
+		{ "cancelled", "user_cancelled" },
+		{ "crashed", "internal" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -88,16 +102,24 @@ static void a_missing_reason_is_the_status_own(void **state)
 		struct fault f;
 		char text[100];
 
-		snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":null}", rows[i].status);
+		snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":null}",
+		         rows[i].status);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
 		assert_string_equal(r.ended_reason, rows[i].reason);
 	}
 }
 
-static const struct { const char *text; enum fault_id id; } refused[] = {
-	{ "{}", FAULT_INVALID }, { "{\"status\":null}", FAULT_INVALID }, { "{\"status\":1}", FAULT_INVALID },
-	{ "{\"status\":\"\"}", FAULT_INVALID }, { "{\"status\":\"aaaaaaaaaaaaaaaaaaaaa\"}", FAULT_INVALID },
-	{ "[]", FAULT_INVALID }, { "\"completed\"", FAULT_INVALID },
+static const struct {
+	const char *text;
+	enum fault_id id;
+} refused[] = {
+	{ "{}", FAULT_INVALID },
+	{ "{\"status\":null}", FAULT_INVALID },
+	{ "{\"status\":1}", FAULT_INVALID },
+	{ "{\"status\":\"\"}", FAULT_INVALID },
+	{ "{\"status\":\"aaaaaaaaaaaaaaaaaaaaa\"}", FAULT_INVALID },
+	{ "[]", FAULT_INVALID },
+	{ "\"completed\"", FAULT_INVALID },
 	{ "{\"status\":\"unknown\"}", FAULT_REFUSED },
 	{ "{\"status\":\"failed\",\"ended_reason\":\"exited signaled\"}", FAULT_REFUSED },
 	{ "{\"status\":\"failed\",\"ended_reason\":\"\"}", FAULT_REFUSED },
@@ -107,9 +129,12 @@ static const struct { const char *text; enum fault_id id; } refused[] = {
 	{ "{\"status\":\"completed\",\"exit_code\":\"0\"}", FAULT_INVALID },
 	{ "{\"status\":\"completed\",\"exit_code\":0.5}", FAULT_INVALID },
 	{ "{\"status\":\"completed\",\"stdout\":5}", FAULT_INVALID },
-	{ "{\"status\":\"completed\",\"stdout\":\"*\",\"stdout_encoding\":\"base64\"}", FAULT_INVALID },
-	{ "{\"status\":\"completed\",\"stderr\":\"QQ=\",\"stderr_encoding\":\"base64\"}", FAULT_INVALID },
-	{ "{\"status\":\"completed\",\"stdout\":\"x\",\"stdout_encoding\":\"hex\"}", FAULT_INVALID },
+	{ "{\"status\":\"completed\",\"stdout\":\"*\",\"stdout_encoding\":\"base64\"}",
+	  FAULT_INVALID },
+	{ "{\"status\":\"completed\",\"stderr\":\"QQ=\",\"stderr_encoding\":\"base64\"}",
+	  FAULT_INVALID },
+	{ "{\"status\":\"completed\",\"stdout\":\"x\",\"stdout_encoding\":\"hex\"}",
+	  FAULT_INVALID },
 	{ "{\"status\":\"completed\",\"metrics\":[]}", FAULT_INVALID },
 	{ "{\"status\":\"completed\",\"metrics\":{\"duration_ms\":\"1\"}}", FAULT_INVALID },
 	{ "{\"status\":\"completed\",\"retryable\":1}", FAULT_INVALID },
@@ -126,9 +151,16 @@ static void refuses(void **state)
 	}
 }
 
-static const struct { const char *members, *data; size_t len; } streams[] = {
-	{ "", "", 0 }, { ",\"stdout\":null", "", 0 }, { ",\"stdout\":\"\"", "", 0 }, { ",\"stdout\":\"QUI=\"", "QUI=", 4 },
-	{ ",\"stdout\":\"a\\u0000b\\n\"", "a\0b\n", 4 }, { ",\"stdout\":\"\\u00e4\",\"stdout_encoding\":\"utf-8\"", "\xc3\xa4", 2 },
+static const struct {
+	const char *members, *data;
+	size_t len;
+} streams[] = {
+	{ "", "", 0 },
+	{ ",\"stdout\":null", "", 0 },
+	{ ",\"stdout\":\"\"", "", 0 },
+	{ ",\"stdout\":\"QUI=\"", "QUI=", 4 },
+	{ ",\"stdout\":\"a\\u0000b\\n\"", "a\0b\n", 4 },
+	{ ",\"stdout\":\"\\u00e4\",\"stdout_encoding\":\"utf-8\"", "\xc3\xa4", 2 },
 	{ ",\"stdout\":\"QUI=\",\"stdout_encoding\":\"base64\"", "AB", 2 },
 	{ ",\"stdout\":\"/wD+\",\"stdout_encoding\":\"base64\"", "\xff\0\xfe", 3 },
 	{ ",\"stdout\":\"\",\"stdout_encoding\":\"base64\"", "", 0 },
@@ -141,10 +173,14 @@ static void streams_are_exact(void **state)
 		struct fault f;
 		char text[200];
 
-		snprintf(text, sizeof(text), "{\"status\":\"completed\"%s,\"stderr\":\"Zg==\",\"stderr_encoding\":\"base64\"}",
-			 streams[i].members);
+		snprintf(text, sizeof(text),
+		         "{\"status\":\"completed\"%s,\"stderr\":\"Zg==\",\"stderr_encoding\":"
+		         "\"base64\"}",
+		         streams[i].members);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
-		CHECK_ROW(r.stdout_len == streams[i].len && !memcmp(r.stdout_data, streams[i].data, r.stdout_len), i, text);
+		CHECK_ROW(r.stdout_len == streams[i].len &&
+		                  !memcmp(r.stdout_data, streams[i].data, r.stdout_len),
+		          i, text);
 		assert_int_equal(r.stderr_len, 1);
 		assert_memory_equal(r.stderr_data, "f", 1);
 	}
@@ -152,8 +188,18 @@ static void streams_are_exact(void **state)
 
 /* Values that a parser would change: the text must come back byte for byte. */
 static const char *const values[] = {
-	"0", "1.0", "1.50e+10", "123456789012345678901234567890", "\"\\u0041\\/\"", "{ \"b\" : 1 , \"a\" : [ ] }", "[1,\t2]",
-	"false", "-0.0", "1e999", "\"\"", "{\"return_value\":1}",
+	"0",
+	"1.0",
+	"1.50e+10",
+	"123456789012345678901234567890",
+	"\"\\u0041\\/\"",
+	"{ \"b\" : 1 , \"a\" : [ ] }",
+	"[1,\t2]",
+	"false",
+	"-0.0",
+	"1e999",
+	"\"\"",
+	"{\"return_value\":1}",
 };
 
 static void return_value_and_error_are_exact(void **state)
@@ -163,8 +209,10 @@ static void return_value_and_error_are_exact(void **state)
 		struct fault f;
 		char text[300];
 
-		snprintf(text, sizeof(text), "{\"x\":{\"return_value\":9},\"return_value\": %s ,\"error\":%s,\"status\":\"failed\"}",
-			 values[i], values[i]);
+		snprintf(text, sizeof(text),
+		         "{\"x\":{\"return_value\":9},\"return_value\": %s "
+		         ",\"error\":%s,\"status\":\"failed\"}",
+		         values[i], values[i]);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
 		assert_string_equal(r.return_value, values[i]);
 		assert_string_equal(r.error, values[i]);
@@ -176,20 +224,26 @@ static void what_is_not_given_is_unknown(void **state)
 	struct execution_result r;
 	struct fault f;
 
-	assert_int_equal(report(*state, "{\"status\":\"completed\",\"exit_code\":null,\"return_value\":null,\"error\":null,"
-				"\"metrics\":{}}", &r, &f), 0);
+	assert_int_equal(report(*state,
+	                        "{\"status\":\"completed\",\"exit_code\":null,\"return_value\":"
+	                        "null,\"error\":null,"
+	                        "\"metrics\":{}}",
+	                        &r, &f),
+	                 0);
 	assert_null(r.return_value);
 	assert_null(r.error);
 	assert_null(r.error_message);
 	assert_null(r.started_at);
 	assert_null(r.completed_at);
 	assert_int_equal(r.attempt, 1);
-	assert_true(r.exit_code == JSN_ABSENT && r.signal == JSN_ABSENT && r.duration_ms == JSN_ABSENT &&
-		    r.cpu_time_ms == JSN_ABSENT && r.io_read_bytes == JSN_ABSENT && r.io_write_bytes == JSN_ABSENT &&
-		    r.queue_ms == JSN_ABSENT && isnan(r.peak_memory_mb));
+	assert_true(r.exit_code == JSN_ABSENT && r.signal == JSN_ABSENT &&
+	            r.duration_ms == JSN_ABSENT && r.cpu_time_ms == JSN_ABSENT &&
+	            r.io_read_bytes == JSN_ABSENT && r.io_write_bytes == JSN_ABSENT &&
+	            r.queue_ms == JSN_ABSENT && isnan(r.peak_memory_mb));
 	assert_int_equal(r.stdout_len, 0);
 	assert_string_equal(r.stdout_data, "");
-	assert_true(!r.stdout_truncated && !r.stderr_truncated && !r.artifacts_truncated && !r.retryable);
+	assert_true(!r.stdout_truncated && !r.stderr_truncated && !r.artifacts_truncated &&
+	            !r.retryable);
 }
 
 static void every_member_arrives(void **state)
@@ -197,12 +251,21 @@ static void every_member_arrives(void **state)
 	struct execution_result r;
 	struct fault f;
 
-	assert_int_equal(report(*state, "{\"status\":\"failed\",\"ended_reason\":\"signaled\",\"attempt\":3,\"retryable\":true,"
-		"\"exit_code\":137,\"signal\":9,\"error_message\":\"killed\",\"stdout_bytes\":10,\"stderr_bytes\":11,"
-		"\"stdout_truncated\":true,\"stderr_truncated\":true,\"stdout_dropped_bytes\":12,\"stderr_dropped_bytes\":13,"
-		"\"artifacts_truncated\":true,\"started_at\":\"2026-01-06T11:00:00.5+01:00\","
-		"\"completed_at\":\"2026-01-06T10:00:01Z\",\"metrics\":{\"duration_ms\":1,\"cpu_time_ms\":2,"
-		"\"peak_memory_mb\":3.5,\"io_read_bytes\":4,\"io_write_bytes\":5,\"queue_ms\":6}}", &r, &f), 0);
+	assert_int_equal(report(*state,
+	                        "{\"status\":\"failed\",\"ended_reason\":\"signaled\",\"attempt\":"
+	                        "3,\"retryable\":true,"
+	                        "\"exit_code\":137,\"signal\":9,\"error_message\":\"killed\","
+	                        "\"stdout_bytes\":10,\"stderr_bytes\":11,"
+	                        "\"stdout_truncated\":true,\"stderr_truncated\":true,\"stdout_"
+	                        "dropped_bytes\":12,\"stderr_dropped_bytes\":13,"
+	                        "\"artifacts_truncated\":true,\"started_at\":\"2026-01-06T11:00:00."
+	                        "5+01:00\","
+	                        "\"completed_at\":\"2026-01-06T10:00:01Z\",\"metrics\":{\"duration_"
+	                        "ms\":1,\"cpu_time_ms\":2,"
+	                        "\"peak_memory_mb\":3.5,\"io_read_bytes\":4,\"io_write_bytes\":5,"
+	                        "\"queue_ms\":6}}",
+	                        &r, &f),
+	                 0);
 	assert_int_equal(r.attempt, 3);
 	assert_int_equal(r.retryable, 1);
 	assert_int_equal(r.exit_code, 137);
@@ -228,7 +291,11 @@ static void a_bad_time_is_no_time(void **state)
 	struct execution_result r;
 	struct fault f;
 
-	assert_int_equal(report(*state, "{\"status\":\"completed\",\"started_at\":\"yesterday\",\"completed_at\":\"\"}", &r, &f), 0);
+	assert_int_equal(report(*state,
+	                        "{\"status\":\"completed\",\"started_at\":\"yesterday\","
+	                        "\"completed_at\":\"\"}",
+	                        &r, &f),
+	                 0);
 	assert_null(r.started_at);
 	assert_null(r.completed_at);
 }
@@ -238,9 +305,14 @@ static void a_bad_time_is_no_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_status_has_its_reasons), TEST(a_missing_reason_is_the_status_own), TEST(refuses),
-		TEST(streams_are_exact), TEST(return_value_and_error_are_exact), TEST(what_is_not_given_is_unknown),
-		TEST(every_member_arrives), TEST(a_bad_time_is_no_time),
+		TEST(each_status_has_its_reasons),
+		TEST(a_missing_reason_is_the_status_own),
+		TEST(refuses),
+		TEST(streams_are_exact),
+		TEST(return_value_and_error_are_exact),
+		TEST(what_is_not_given_is_unknown),
+		TEST(every_member_arrives),
+		TEST(a_bad_time_is_no_time),
 	};
 
 	return cmocka_run_group_tests_name("result", tests, NULL, NULL);

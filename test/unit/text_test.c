@@ -16,15 +16,40 @@ static int teardown(void **state)
 }
 
 /* RFC 3629 section 4, its edges. */
-static const struct { const char *s; size_t n, len; } chars[] = {
-	{ "", 0, 0 }, { "a", 1, 1 }, { "\0", 1, 1 }, { "\x7f", 1, 1 },
-	{ "\x80", 1, 0 }, { "\xbf", 1, 0 }, { "\xc0\x80", 2, 0 }, { "\xc1\xbf", 2, 0 },
-	{ "\xc2\x80", 2, 2 }, { "\xdf\xbf", 2, 2 }, { "\xc2", 1, 0 }, { "\xc2\x41", 2, 0 }, { "\xc2\xc0", 2, 0 },
-	{ "\xe0\x9f\xbf", 3, 0 }, { "\xe0\xa0\x80", 3, 3 }, { "\xe2\x82\xac", 3, 3 }, { "\xe2\x82", 2, 0 },
-	{ "\xe2\x82\x41", 3, 0 }, { "\xed\x9f\xbf", 3, 3 }, { "\xed\xa0\x80", 3, 0 }, { "\xed\xbf\xbf", 3, 0 },
-	{ "\xee\x80\x80", 3, 3 }, { "\xef\xbf\xbf", 3, 3 },
-	{ "\xf0\x8f\xbf\xbf", 4, 0 }, { "\xf0\x90\x80\x80", 4, 4 }, { "\xf4\x8f\xbf\xbf", 4, 4 },
-	{ "\xf4\x90\x80\x80", 4, 0 }, { "\xf5\x80\x80\x80", 4, 0 }, { "\xf0\x90\x80", 3, 0 }, { "\xff", 1, 0 },
+static const struct {
+	const char *s;
+	size_t n, len;
+} chars[] = {
+	{ "", 0, 0 },
+	{ "a", 1, 1 },
+	{ "\0", 1, 1 },
+	{ "\x7f", 1, 1 },
+	{ "\x80", 1, 0 },
+	{ "\xbf", 1, 0 },
+	{ "\xc0\x80", 2, 0 },
+	{ "\xc1\xbf", 2, 0 },
+	{ "\xc2\x80", 2, 2 },
+	{ "\xdf\xbf", 2, 2 },
+	{ "\xc2", 1, 0 },
+	{ "\xc2\x41", 2, 0 },
+	{ "\xc2\xc0", 2, 0 },
+	{ "\xe0\x9f\xbf", 3, 0 },
+	{ "\xe0\xa0\x80", 3, 3 },
+	{ "\xe2\x82\xac", 3, 3 },
+	{ "\xe2\x82", 2, 0 },
+	{ "\xe2\x82\x41", 3, 0 },
+	{ "\xed\x9f\xbf", 3, 3 },
+	{ "\xed\xa0\x80", 3, 0 },
+	{ "\xed\xbf\xbf", 3, 0 },
+	{ "\xee\x80\x80", 3, 3 },
+	{ "\xef\xbf\xbf", 3, 3 },
+	{ "\xf0\x8f\xbf\xbf", 4, 0 },
+	{ "\xf0\x90\x80\x80", 4, 4 },
+	{ "\xf4\x8f\xbf\xbf", 4, 4 },
+	{ "\xf4\x90\x80\x80", 4, 0 },
+	{ "\xf5\x80\x80\x80", 4, 0 },
+	{ "\xf0\x90\x80", 3, 0 },
+	{ "\xff", 1, 0 },
 	{ "\xf8\x88\x80\x80\x80", 5, 0 },
 };
 
@@ -40,11 +65,23 @@ static void utf8_characters(void **state)
 
 #define FFFD "\xef\xbf\xbd"
 
-static const struct { const char *in; size_t n; const char *out; size_t out_n; } repairs[] = {
-	{ "", 0, "", 0 }, { "abc", 3, "abc", 3 }, { "a\xff" "b", 3, "a" FFFD "b", 5 },
-	{ "\xe2\x82\xac", 3, "\xe2\x82\xac", 3 }, { "\xe2\x82", 2, FFFD FFFD, 6 },
-	{ "\xff\xfe\xfd", 3, FFFD FFFD FFFD, 9 }, { "\xed\xa0\x80", 3, FFFD FFFD FFFD, 9 },
-	{ "a\0b", 3, "a\0b", 3 }, { "\xc2", 1, FFFD, 3 },
+static const struct {
+	const char *in;
+	size_t n;
+	const char *out;
+	size_t out_n;
+} repairs[] = {
+	{ "", 0, "", 0 },
+	{ "abc", 3, "abc", 3 },
+	{ "a\xff"
+	  "b",
+	  3, "a" FFFD "b", 5 },
+	{ "\xe2\x82\xac", 3, "\xe2\x82\xac", 3 },
+	{ "\xe2\x82", 2, FFFD FFFD, 6 },
+	{ "\xff\xfe\xfd", 3, FFFD FFFD FFFD, 9 },
+	{ "\xed\xa0\x80", 3, FFFD FFFD FFFD, 9 },
+	{ "a\0b", 3, "a\0b", 3 },
+	{ "\xc2", 1, FFFD, 3 },
 };
 
 static void utf8_repair(void **state)
@@ -53,15 +90,28 @@ static void utf8_repair(void **state)
 		size_t n;
 		char *p = text_utf8_repair(*state, repairs[i].in, repairs[i].n, &n);
 
-		CHECK_ROW(p && n == repairs[i].out_n && !memcmp(p, repairs[i].out, n + 1), i, repairs[i].in);
+		CHECK_ROW(p && n == repairs[i].out_n && !memcmp(p, repairs[i].out, n + 1), i,
+		          repairs[i].in);
 		assert_true(text_utf8_ok(p, n));
 	}
 }
 
-static const struct { const char *in, *out; } trims[] = {
-	{ "", "" }, { "a", "a" }, { "a\xe2\x82\xac", "a\xe2\x82\xac" }, { "a\xe2\x82", "a" }, { "a\xe2", "a" },
-	{ "\xf0\x9f\x98", "" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" }, { "\xc3", "" },
-	{ "\xc3\xa4\xc3", "\xc3\xa4" }, { "\xc3\xa4" "a", "\xc3\xa4" "a" },
+static const struct {
+	const char *in, *out;
+} trims[] = {
+	{ "", "" },
+	{ "a", "a" },
+	{ "a\xe2\x82\xac", "a\xe2\x82\xac" },
+	{ "a\xe2\x82", "a" },
+	{ "a\xe2", "a" },
+	{ "\xf0\x9f\x98", "" },
+	{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+	{ "\xc3", "" },
+	{ "\xc3\xa4\xc3", "\xc3\xa4" },
+	{ "\xc3\xa4"
+	  "a",
+	  "\xc3\xa4"
+	  "a" },
 };
 
 static void utf8_trim(void **state)
@@ -77,11 +127,21 @@ static void utf8_trim(void **state)
 }
 
 /* RFC 4648 section 10, and the alphabet's two ends. */
-static const struct { const char *raw; size_t n; const char *b64, *url; } codes[] = {
-	{ "", 0, "", "" }, { "f", 1, "Zg==", "Zg" }, { "fo", 2, "Zm8=", "Zm8" }, { "foo", 3, "Zm9v", "Zm9v" },
-	{ "foob", 4, "Zm9vYg==", "Zm9vYg" }, { "fooba", 5, "Zm9vYmE=", "Zm9vYmE" },
-	{ "foobar", 6, "Zm9vYmFy", "Zm9vYmFy" }, { "\xfb\xff\xbf", 3, "+/+/", "-_-_" },
-	{ "\0\0\0", 3, "AAAA", "AAAA" }, { "\xff", 1, "/w==", "_w" },
+static const struct {
+	const char *raw;
+	size_t n;
+	const char *b64, *url;
+} codes[] = {
+	{ "", 0, "", "" },
+	{ "f", 1, "Zg==", "Zg" },
+	{ "fo", 2, "Zm8=", "Zm8" },
+	{ "foo", 3, "Zm9v", "Zm9v" },
+	{ "foob", 4, "Zm9vYg==", "Zm9vYg" },
+	{ "fooba", 5, "Zm9vYmE=", "Zm9vYmE" },
+	{ "foobar", 6, "Zm9vYmFy", "Zm9vYmFy" },
+	{ "\xfb\xff\xbf", 3, "+/+/", "-_-_" },
+	{ "\0\0\0", 3, "AAAA", "AAAA" },
+	{ "\xff", 1, "/w==", "_w" },
 };
 
 static void base64(void **state)
@@ -103,7 +163,8 @@ static void base64(void **state)
 static void base64_refuses(void **state)
 {
 	static const char *const bad[] = {
-		"A", "AAAAA", "Zh==", "Zm9=", "Zm9v Zm8=", "Zm8\n", "Z=8=", "=AAA", "=", "==", "====", "Zm9vYg=", "Zg===", "Zm9v=", "A===", "*AAA", "AA\xc3\xa4",
+		"A",  "AAAAA", "Zh==",    "Zm9=",  "Zm9v Zm8=", "Zm8\n", "Z=8=", "=AAA",       "=",
+		"==", "====",  "Zm9vYg=", "Zg===", "Zm9v=",     "A===",  "*AAA", "AA\xc3\xa4",
 	};
 	size_t n;
 
@@ -140,13 +201,32 @@ static void hex(void **state)
 	assert_string_equal(out, "");
 }
 
-static const struct { const char *s; int64_t lo, hi; bool ok; int64_t v; } ints[] = {
-	{ "0", 0, 9, true, 0 }, { "9", 0, 9, true, 9 }, { "10", 0, 9, false, 0 }, { "-1", 0, 9, false, 0 },
-	{ "-1", -1, 9, true, -1 }, { "9223372036854775807", 0, INT64_MAX, true, INT64_MAX },
-	{ "-9223372036854775808", INT64_MIN, 0, true, INT64_MIN }, { "9223372036854775808", 0, INT64_MAX, false, 0 },
-	{ "", 0, 9, false, 0 }, { NULL, 0, 9, false, 0 }, { "-", -9, 9, false, 0 }, { "+1", 0, 9, false, 0 },
-	{ " 1", 0, 9, false, 0 }, { "1 ", 0, 9, false, 0 }, { "1.0", 0, 9, false, 0 }, { "0x1", 0, 9, false, 0 },
-	{ "1e1", 0, 99, false, 0 }, { "007", 0, 9, true, 7 }, { "--1", -9, 9, false, 0 }, { "- 1", -9, 9, false, 0 },
+static const struct {
+	const char *s;
+	int64_t lo, hi;
+	bool ok;
+	int64_t v;
+} ints[] = {
+	{ "0", 0, 9, true, 0 },
+	{ "9", 0, 9, true, 9 },
+	{ "10", 0, 9, false, 0 },
+	{ "-1", 0, 9, false, 0 },
+	{ "-1", -1, 9, true, -1 },
+	{ "9223372036854775807", 0, INT64_MAX, true, INT64_MAX },
+	{ "-9223372036854775808", INT64_MIN, 0, true, INT64_MIN },
+	{ "9223372036854775808", 0, INT64_MAX, false, 0 },
+	{ "", 0, 9, false, 0 },
+	{ NULL, 0, 9, false, 0 },
+	{ "-", -9, 9, false, 0 },
+	{ "+1", 0, 9, false, 0 },
+	{ " 1", 0, 9, false, 0 },
+	{ "1 ", 0, 9, false, 0 },
+	{ "1.0", 0, 9, false, 0 },
+	{ "0x1", 0, 9, false, 0 },
+	{ "1e1", 0, 99, false, 0 },
+	{ "007", 0, 9, true, 7 },
+	{ "--1", -9, 9, false, 0 },
+	{ "- 1", -9, 9, false, 0 },
 	{ "-+1", -9, 9, false, 0 },
 };
 
@@ -156,7 +236,8 @@ static void integers(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(ints); i++) {
 		int64_t v = 77;
 
-		CHECK_ROW(text_int(ints[i].s, ints[i].lo, ints[i].hi, &v) == ints[i].ok, i, ints[i].s);
+		CHECK_ROW(text_int(ints[i].s, ints[i].lo, ints[i].hi, &v) == ints[i].ok, i,
+		          ints[i].s);
 		CHECK_ROW(v == (ints[i].ok ? ints[i].v : 77), i, ints[i].s);
 	}
 }
