@@ -41,6 +41,18 @@ static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
 		container_sweep(w, NULL, a);
 }
 
+void house_once(struct shared *sh)
+{
+	struct work w = { .cf = sh->cf, .pool = sh->pool, .ops = sh->ops, .rt = sh->rt, .owner = sh->owner,
+			  .http = httpc_new() };
+	struct arena *a = arena_new(ARENA_BYTES);
+
+	if (a && w.http)
+		tick(&w, sh, a, false);
+	httpc_free(w.http);
+	arena_free(a);
+}
+
 void *house_keep(void *arg)
 {
 	struct shared *sh = arg;

@@ -2,6 +2,7 @@
 
 #include <fcgiapp.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,6 +134,23 @@ static void log_request(struct req *r, const struct fault *f)
 		 S("error_code", f->info ? f->info->code : ""));
 }
 
+/*
+ * Apache (mod_cgid) gives a CGI program one socket for both directions: one that ends with input unread resets
+ * it, and its answer is lost. The web server bounds the body's length, we the silence.
+ */
+static void cgi_finish(void)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	char buf[16384];
+
+	fflush(stdout);
+	shutdown(STDOUT_FILENO, SHUT_WR);	/* a pipe refuses that, and ends by freopen() */
+	if (!freopen("/dev/null", "w", stdout))
+		return;
+	while (poll(&in, 1, IO_S * 1000) > 0 && read(STDIN_FILENO, buf, sizeof(buf)) > 0)
+		;
+}
+
 static void serve(struct req *r)
 {
 	struct fault f = { 0 };
@@ -146,7 +164,7 @@ static void serve(struct req *r)
 	if (r->fx)
 		FCGX_Finish_r(r->fx);
 	else
-		fflush(stdout);
+		cgi_finish();
 	if (r->after)
 		r->after(r);
 	req_end(r);
@@ -320,6 +338,7 @@ int worker_cgi(const struct conf *cf)
 		return 111;
 	struct req r = { .t = &t, .a = t.a };
 
+	house_once(&sh);
 	serve(&r);
 	status = r.status;
 	thread_close(&t);

@@ -32,3 +32,5 @@ int worker_cgi(const struct conf *);
 
 /* house.c: the loop that probes the database, keeps this node's row and finishes what dead workers left. */
 void *house_keep(void *shared);
+/* The same work once, for a CGI program, which has no thread for it. */
+void house_once(struct shared *);
