@@ -131,7 +131,11 @@ $(executor_units): %: %.o $(filter-out %/main.o,$(call obj,$(executor_SRC))) $(c
 		$(BUILD)/libbase.a
 	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lcmocka $(executor_LIBS)
 
-units: $(units)
+# Drives the runtime backends; beside the executor, because the oci backend looks for it there.
+$(BUILD)/rt-conform: $(call obj,test/rt/conform.c) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+units: $(units) $(BUILD)/rt-conform
 
 # BATS="test/bats/10-mounts.bats ..." runs only these; CI=true makes a skipped test a failed one.
 check:
@@ -142,6 +146,81 @@ check:
 check-run:
 	@tools/check $(BUILD) $(units)
 
+# ---- static checks ----
+
+all_c   = $(base_SRC) $(sandbox_SRC) $(fcgi_SRC) $(ctl_SRC) $(executor_SRC)
+scripts = .ci/run $(shell grep -lE '^\#!.*/(ba)?sh' tools/* bench/* deploy/*/* 2>/dev/null) \
+          $(wildcard test/stack/*.bash test/bats/*.bash test/bats/*.bats)
+
+lint:
+	@tools/install-packages build lint
+	@$(MAKE) --no-print-directory lint-run
+
+lint-run: fmt-check
+	tools/check-includes
+	tools/check-sql
+	tools/check-fds
+	tools/check-docs
+	tools/check-units
+	shellcheck -x $(scripts)
+	mandoc -Tlint -Wwarning man/*.[1-8]
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --template=gcc -j2 -D__cppcheck__ $(CPPFLAGS) lib fcgi ctl executor
+	printf '%s\n' $(all_c) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- $(subst ','\'',$(CPPFLAGS)) -std=gnu17' tidy
+
+fmt:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+fmt-check:
+	@clang-format --dry-run -Werror $(shell git ls-files '*.c' '*.h')
+
+# ---- measured figures ----
+
+bench:
+	@tools/install-packages build run bench
+	@$(MAKE) --no-print-directory --quiet all
+	@BUILD=$(BUILD) bench/run
+
+# ---- installation ----
+
+sbindir    := $(PREFIX)/sbin
+libexecdir := $(PREFIX)/libexec/sandbox
+docdir     := $(PREFIX)/share/doc/sandbox
+mandir     := $(PREFIX)/share/man
+libdir     := $(PREFIX)/lib
+confdir    := $(SYSCONFDIR)/sandbox
+man_pages  := $(wildcard man/*.[1-8])
+units_in   := $(wildcard systemd/*.service systemd/*.socket)
+samples    := etc/nginx.conf etc/apache.conf etc/apache-cgi.conf etc/Caddyfile etc/sandbox.ini etc/sandbox-minimal.ini
+rehome      = sed -e 's|@sbindir@|$(sbindir)|g; s|@docdir@|$(docdir)|g; s|@confdir@|$(confdir)|g' \
+              -e 's|/usr/local/sbin|$(sbindir)|g; s|/etc/sandbox/|$(confdir)/|g'
+
+install: all
+	install -d $(addprefix $(DESTDIR),$(sbindir) $(libexecdir) $(docdir)/examples $(docdir)/systemd $(confdir) \
+		$(libdir)/systemd/system $(libdir)/sysusers.d $(libdir)/tmpfiles.d $(PREFIX)/share/sandbox)
+	install -m 755 $(BUILD)/sandbox-fcgi $(BUILD)/sandboxctl $(DESTDIR)$(sbindir)
+	install -m 755 $(BUILD)/sandbox-executor $(DESTDIR)$(libexecdir)
+	for f in $(samples); do $(rehome) "$$f" >$(DESTDIR)$(docdir)/examples/$${f##*/}; done
+	for f in $(units_in); do $(rehome) "$$f" >$(DESTDIR)$(libdir)/systemd/system/$${f##*/}; done
+	install -m 644 systemd/drop-in/*.conf $(DESTDIR)$(docdir)/systemd
+	install -m 644 systemd/sandbox.sysusers $(DESTDIR)$(libdir)/sysusers.d/sandbox.conf
+	install -m 644 systemd/sandbox.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/sandbox.conf
+	install -m 644 $(wildcard deploy/seccomp.json deploy/apparmor*) $(DESTDIR)$(PREFIX)/share/sandbox
+	install -m 644 README.md NEWS.md SECURITY.md LICENSE web/openapi.json $(DESTDIR)$(docdir)
+	for f in $(man_pages); do install -D -m 644 "$$f" $(DESTDIR)$(mandir)/man$${f##*.}/$${f##*/}; done
+	[ -e $(DESTDIR)$(confdir)/sandbox.ini ] || { $(rehome) etc/sandbox-minimal.ini >$(DESTDIR)$(confdir)/sandbox.ini && \
+		chmod 644 $(DESTDIR)$(confdir)/sandbox.ini; }
+ifeq ($(DESTDIR),)
+	@tools/after-install $(PREFIX) $(confdir)
+endif
+
+# The configuration and the data stay.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(sbindir)/,sandbox-fcgi sandboxctl) $(DESTDIR)$(libdir)/sysusers.d/sandbox.conf \
+		$(DESTDIR)$(libdir)/tmpfiles.d/sandbox.conf $(foreach u,$(units_in),$(DESTDIR)$(libdir)/systemd/system/$(notdir $(u))) \
+		$(foreach m,$(man_pages),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)$(PREFIX)/share/sandbox
+
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
 
@@ -149,6 +228,6 @@ clean:
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all run stop units check check-run help clean
+.PHONY: all run stop units check check-run lint lint-run fmt fmt-check bench install uninstall help clean
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -23,7 +23,11 @@ static inline const char *log_str_(const char *s) { return s ? s : ""; }
 #define S(k, v)	{ .key = (k), .str = log_str_(v) }
 #define I(k, v)	{ .key = (k), .num = (int64_t)(v) }
 
+#ifdef __cppcheck__	/* does not know __VA_OPT__ */
+#define LOG_FIELDS_(...) (const struct log_field[]){ __VA_ARGS__ }
+#else
 #define LOG_FIELDS_(...) (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }
+#endif
 #define log_error(ev, ...)	log_emit(LOG_LV_ERROR, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_warn(ev, ...)	log_emit(LOG_LV_WARN, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_info(ev, ...)	log_emit(LOG_LV_INFO, ev, LOG_FIELDS_(__VA_ARGS__))
