@@ -122,7 +122,7 @@ int list_executions(struct req *r, struct fault *f)
 	struct session s;
 	struct page p;
 	struct db *db;
-	int64_t total;
+	int64_t total = 0;
 	int n, show;
 
 	if (page_read(r, &p, f) < 0 || !(db = req_db(r, f)) || session_load(db, r->params[0], &s, r->a, f) < 0)

@@ -1,5 +1,7 @@
 #include "page.h"
 
+#include "../lib/base/clock.h"
+#include "../lib/base/ident.h"
 #include "../lib/base/text.h"
 
 #define LIMIT_DEFAULT 50
@@ -17,11 +19,13 @@ static int read_cursor(struct req *r, const char *text, struct page *p, struct f
 	size_t n = 0;
 	char *raw = text_base64_decode(r->a, text, strlen(text), &n);
 	char *nl = raw ? memchr(raw, '\n', n) : NULL;
+	int64_t ms;
 
-	if (!nl || nl - raw != 23 || n - 24 > 64 || n == 24 || strspn(raw, "0123456789-: .") != 23 ||
-	    strlen(raw) != n || !text_utf8_ok(raw, n))
+	if (nl)
+		*nl = '\0';
+	if (!nl || nl - raw != 23 || !clock_parse(arena_printf(r->a, "%sZ", raw), &ms) || !ident_ok(nl + 1) ||
+	    strlen(nl + 1) != n - 24)
 		return fault_set(f, FAULT_REFUSED, "cursor: is damaged; take it from next_cursor as it is");
-	*nl = '\0';
 	p->after_at = raw;
 	p->after_id = nl + 1;
 	p->cursor = true;

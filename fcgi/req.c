@@ -247,12 +247,14 @@ static const struct fault_info *internal_words(const struct fault_info *info)
 }
 
 /* What `detail` says to older clients (CONTRACT 2, "fixed detail"). */
-static struct json_object *old_detail(struct json_object *o, const struct fault *f)
+static struct json_object *old_detail(struct req *r, struct json_object *o, const struct fault *f)
 {
 	if (f->errors_json)
 		return jsn_raw(o, "detail", f->errors_json);
 	if (fault_is(f, FAULT_NOT_FOUND) || fault_is(f, FAULT_METHOD_NOT_ALLOWED))
 		return jsn_str(o, "detail", reason(f->info->status));
+	if (fault_is(f, FAULT_SESSION_NOT_ACTIVE) && f->session_id)
+		return jsn_str(o, "detail", arena_printf(r->a, "Session is not active: %s", f->session_id));
 	return jsn_str(o, "detail", f->detail);
 }
 
@@ -268,7 +270,7 @@ static struct json_object *fault_json(struct req *r, const struct fault *f)
 	o = jsn_str(o, "error_link", arena_printf(r->a, "%s#%s", r->t->work.cf->server_docs_url, info->code));
 	o = jsn_str(o, "request_id", r->id);
 	o = jsn_bool(o, "retryable", info->retryable);
-	o = old_detail(o, f);
+	o = old_detail(r, o, f);
 	o = jsn_str(o, "error", reason(info->status));
 	o = jsn_str(o, "message", f->detail[0] ? f->detail : info->description);
 	if (f->session_id)

@@ -109,7 +109,7 @@ int list_sessions(struct req *r, struct fault *f)
 	struct session *rows;
 	struct page p;
 	struct db *db;
-	int64_t total;
+	int64_t total = 0;
 	int n, show;
 
 	if (jsn_done(&c, f) < 0 || page_read(r, &p, f) < 0 || !(db = req_db(r, f)))

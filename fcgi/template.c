@@ -132,7 +132,7 @@ int list_templates(struct req *r, struct fault *f)
 	const char *after;
 	struct db *db;
 	struct page p;
-	int64_t total;
+	int64_t total = 0;
 	int n;
 
 	if (page_limits(r, &p, f) < 0 || read_cursor(r, &after, f) < 0 || !(db = req_db(r, f)))

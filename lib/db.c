@@ -23,6 +23,7 @@ struct db {
 	size_t  ncache;
 	bool    broken;		/* the connection is of no more use */
 	bool    again;		/* the last fault was a deadlock or lock time-out */
+	bool    unlike;		/* a text that is not ASCII was compared with an ASCII column: equal to nothing there */
 	int64_t used_ms;
 	struct db *next;	/* in the pool's free list */
 };
@@ -298,6 +299,7 @@ static MYSQL_STMT *run(struct db *db, const struct query *q, const struct db_val
 	MYSQL_BIND in[MAX_VALS] = { 0 };
 	MYSQL_STMT *st = prepared(db, q, f);
 
+	db->unlike = false;
 	if (!st)
 		return NULL;
 	if (nv > MAX_VALS || mysql_stmt_param_count(st) != nv) {
@@ -308,17 +310,25 @@ static MYSQL_STMT *run(struct db *db, const struct query *q, const struct db_val
 	for (size_t i = 0; i < nv; i++)
 		bind_value(&in[i], &v[i]);
 	if ((nv && mysql_stmt_bind_param(st, in)) || mysql_stmt_execute(st)) {
-		db_fault(db, st, q->name, f);
+		db->unlike = mysql_stmt_errno(st) == ER_CANT_AGGREGATE_2COLLATIONS;
+		if (!db->unlike)
+			db_fault(db, st, q->name, f);
 		return NULL;
 	}
 	return st;
+}
+
+/* What a statement that did not run counts as: no row, or a fault. */
+static int nothing(const struct db *db)
+{
+	return db->unlike ? 0 : -1;
 }
 
 int64_t db_exec(struct db *db, const struct query *q, const struct db_val *v, size_t nv, struct fault *f)
 {
 	MYSQL_STMT *st = run(db, q, v, nv, f);
 
-	return st ? (int64_t)mysql_stmt_affected_rows(st) : -1;
+	return st ? (int64_t)mysql_stmt_affected_rows(st) : nothing(db);
 }
 
 int64_t db_insert_id(struct db *db)
@@ -383,7 +393,7 @@ int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t
 	int n = 0, rc = 0;
 
 	if (!st)
-		return -1;
+		return nothing(db);
 	if (m->ncols > MAX_COLS || mysql_stmt_field_count(st) != m->ncols) {
 		log_error("db.map", S("query", q->name), I("columns", mysql_stmt_field_count(st)));
 		mysql_stmt_free_result(st);
