@@ -51,9 +51,14 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 all: $(BUILD)/sandbox-fcgi $(BUILD)/sandboxctl $(BUILD)/sandbox-executor
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/paths
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_C) -c -o $@ $<
+
+# PREFIX and SYSCONFDIR are in the programs: other ones build anew.
+$(BUILD)/paths: always
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || echo '$(PREFIX) $(SYSCONFDIR)' >$@
 
 # Texts that the programs carry inside: gen/NAME.c defines NAME_text, see lib/base/embed.h and tools/embed.
 embed_seccomp_profile := deploy/seccomp.json
@@ -189,6 +194,8 @@ docdir     := $(PREFIX)/share/doc/sandbox
 mandir     := $(PREFIX)/share/man
 libdir     := $(PREFIX)/lib
 confdir    := $(SYSCONFDIR)/sandbox
+apparmordir ?= /etc/apparmor.d
+apparmor   := $(wildcard deploy/apparmor/*)
 man_pages  := $(wildcard man/*.[1-8])
 units_in   := $(wildcard systemd/*.service systemd/*.socket)
 samples    := etc/nginx.conf etc/apache.conf etc/apache-cgi.conf etc/Caddyfile etc/sandbox.ini etc/sandbox-minimal.ini
@@ -205,19 +212,22 @@ install: all
 	install -m 644 systemd/drop-in/*.conf $(DESTDIR)$(docdir)/systemd
 	install -m 644 systemd/sandbox.sysusers $(DESTDIR)$(libdir)/sysusers.d/sandbox.conf
 	install -m 644 systemd/sandbox.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/sandbox.conf
-	install -m 644 $(wildcard deploy/seccomp.json deploy/apparmor*) $(DESTDIR)$(PREFIX)/share/sandbox
+	install -m 644 deploy/seccomp.json $(DESTDIR)$(PREFIX)/share/sandbox
+	$(if $(apparmor),install -D -m 644 -t $(DESTDIR)$(apparmordir) $(apparmor))
 	install -m 644 README.md NEWS.md SECURITY.md LICENSE web/openapi.json $(DESTDIR)$(docdir)
 	for f in $(man_pages); do install -D -m 644 "$$f" $(DESTDIR)$(mandir)/man$${f##*.}/$${f##*/}; done
 	[ -e $(DESTDIR)$(confdir)/sandbox.ini ] || { $(rehome) etc/sandbox-minimal.ini >$(DESTDIR)$(confdir)/sandbox.ini && \
 		chmod 644 $(DESTDIR)$(confdir)/sandbox.ini; }
 ifeq ($(DESTDIR),)
-	@tools/after-install $(PREFIX) $(confdir)
+	@tools/after-install $(PREFIX) $(confdir) $(addprefix $(apparmordir)/,$(notdir $(apparmor)))
 endif
 
 # The configuration and the data stay.
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(sbindir)/,sandbox-fcgi sandboxctl) $(DESTDIR)$(libdir)/sysusers.d/sandbox.conf \
-		$(DESTDIR)$(libdir)/tmpfiles.d/sandbox.conf $(foreach u,$(units_in),$(DESTDIR)$(libdir)/systemd/system/$(notdir $(u))) \
+		$(DESTDIR)$(libdir)/tmpfiles.d/sandbox.conf \
+		$(addprefix $(DESTDIR)$(apparmordir)/,$(notdir $(apparmor))) \
+		$(addprefix $(DESTDIR)$(libdir)/systemd/system/,$(notdir $(units_in))) \
 		$(foreach m,$(man_pages),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 	rm -rf $(DESTDIR)$(libexecdir) $(DESTDIR)$(docdir) $(DESTDIR)$(PREFIX)/share/sandbox
 
@@ -228,6 +238,6 @@ clean:
 	rm -rf build
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all run stop units check check-run lint lint-run fmt fmt-check bench install uninstall help clean
+.PHONY: always all run stop units check check-run lint lint-run fmt fmt-check bench install uninstall help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
