@@ -1,11 +1,11 @@
 #include "docker.h"
 
 #include "../base/clock.h"
-#include "../base/log.h"
 #include "spec.h"
 
 #define POLL_US	   20000	/* between looks at a removal that is under way */
 #define KILL_MS	   3000		/* of the time for a stop: what killing and removing may take */
+#define AGAIN_MS   250		/* until SIGTERM is sent again; twice as long each time */
 #define ARENA_MAX  ((size_t)4 << 20)
 
 static struct rt *docker_open(const struct conf *cf, struct fault *f)
@@ -120,17 +120,26 @@ int docker_remove(const struct docker_job *j)
 	return delete_path(j, arena_printf(j->a, "/volumes/%s", state));
 }
 
-/* The engine sends SIGTERM, waits whole seconds, sends SIGKILL. What goes wrong here the forced removal settles. */
+/*
+ * SIGTERM, and again while it does not end: pid 1 of a container does not get a signal that it has not yet asked for,
+ * and an executor that was just started has not. What goes wrong here the forced removal settles.
+ */
 static void stop(const struct docker_job *j, int grace_ms)
 {
-	int64_t room = j->deadline - clock_ms() - KILL_MS;
-	int64_t grace_s = ((grace_ms < room ? grace_ms : room) + 999) / 1000;
+	int64_t now = clock_ms(), until = now + grace_ms, last = j->deadline - KILL_MS, step = AGAIN_MS;
+	const char *kill = arena_printf(j->a, "/containers/%s/kill?signal=SIGTERM", j->name);
+	const char *wait = arena_printf(j->a, "/containers/%s/wait?condition=not-running", j->name);
 	struct fault own = { 0 };
 	struct docker_job mine = { j->rt, j->name, j->deadline, j->a, &own };
-	const char *path = arena_printf(j->a, "/containers/%s/stop?t=%lld", j->name, (long long)(grace_s > 0 ? grace_s : 0));
 
-	if (grace_ms > 0 && docker_simple(&mine, "POST", path, 304) < 0)
-		log_warn("docker.stop", S("container_id", j->name), S("error", own.detail));
+	for (until = until < last ? until : last; now < until; now = clock_ms(), step *= 2) {
+		mine.deadline = j->deadline;
+		if (docker_simple(&mine, "POST", kill, 409) != 204)
+			return;
+		mine.deadline = now + step < until ? now + step : until;
+		if (docker_simple(&mine, "POST", wait, 404) >= 0)
+			return;
+	}
 }
 
 static int docker_destroy(struct rt *rt, const char *name, int grace_ms, int64_t deadline, struct fault *f)

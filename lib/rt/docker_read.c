@@ -38,6 +38,7 @@ static void read_labels(struct json_object *l, struct docker_found *out, struct 
 	out->deployment = text_of(l, "sandbox.deployment", a);
 	out->session = text_of(l, "sandbox.session", a);
 	out->spec = text_of(l, DOCKER_SPEC_LABEL, a);
+	out->user = text_of(l, DOCKER_USER_LABEL, a);
 }
 
 int docker_read_inspect(const char *text, size_t len, struct docker_found *out, struct arena *a)

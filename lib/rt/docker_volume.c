@@ -6,6 +6,7 @@
  * container, which is never started, takes the same volumes with a writable root.
  */
 #include "../base/jsn.h"
+#include "../base/text.h"
 #include "docker.h"
 #include "tar.h"
 
@@ -120,13 +121,26 @@ static int chown_by_helper(const struct docker_job *j, const struct rt_spec *sp)
 	return rc;
 }
 
+/* 1 both volumes are the user's, 0 one is not, -1. */
+static int ready(const struct docker_job *j, const struct rt_spec *sp)
+{
+	struct docker_found now;
+	int64_t user = -1;
+
+	if (docker_look(j, &now) < 0)
+		return -1;
+	if (now.user && text_int(now.user, 0, INT32_MAX, &user) && user == sp->run_as_user)
+		return 1;
+	return owned(j, WORKSPACE, sp->run_as_user, 0700, 0) && owned(j, STATE_DIR, sp->run_as_user, 0700, 0077);
+}
+
 int docker_own_volumes(const struct docker_job *j, const struct rt_spec *sp)
 {
 	const struct tar_entry token = { .name = "token", .mode = 0400, .uid = sp->run_as_user, .gid = sp->run_as_user,
 					 .data = sp->token, .len = strlen(sp->token) };
+	int rc = ready(j, sp);
 
-	if ((!owned(j, WORKSPACE, sp->run_as_user, 0700, 0) || !owned(j, STATE_DIR, sp->run_as_user, 0700, 0077)) &&
-	    chown_by_helper(j, sp) < 0)
+	if (rc < 0 || (rc == 0 && chown_by_helper(j, sp) < 0))
 		return -1;
 	return unpack(j, j->name, STATE_DIR, &token, 1);
 }

@@ -13,6 +13,7 @@
 #include "../base/tree.h"
 #include "oci_config.h"
 
+#define AGAIN_MS 250	/* until SIGTERM is sent again; twice as long each time */
 #define CLEAN_MS 10000	/* for undoing a start whose own time is over */
 
 static struct rt *oci_open(const struct conf *cf, struct fault *f)
@@ -223,28 +224,25 @@ static int oci_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline,
 
 /* ---- destroy ---- */
 
-/* SIGTERM, then up to grace_ms for its end. A pidfd: the number may be another's by then. */
+/*
+ * SIGTERM, then up to grace_ms for its end. Again while it lives: pid 1 of a container does not get a signal that it
+ * has not yet asked for. A pidfd: the number may be another's by then.
+ */
 static void stop(struct rt *rt, const char *name, int grace_ms, int64_t deadline, struct arena *a)
 {
 	long pid = bundle_pid(rt->cf, name);
-	const char *const args[] = { "kill", name, "TERM", NULL };
 	const char *group = oci_cgroup_path(rt->cf, name, a);
 	AUTO_CLOSE int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
-	int64_t until = clock_ms() + grace_ms;
-	struct proc_result r = { 0 };
+	int64_t until = clock_ms() + grace_ms, left, step = AGAIN_MS;
 
 	if (fd < 0 || !group || !oci_cgroup_has(group, pid))
 		return;
-	if (oci_run(rt, args, 0, deadline, &r) < 0)
-		log_warn("oci.kill", S("container_id", name), S("error", strerror(errno)));
-	proc_result_free(&r);
-	if (until > deadline)
-		until = deadline;
-	for (;;) {
-		int64_t left = until - clock_ms();
+	for (until = until < deadline ? until : deadline; (left = until - clock_ms()) > 0; step *= 2) {
 		struct pollfd pf = { .fd = fd, .events = POLLIN };
 
-		if (left <= 0 || (poll(&pf, 1, (int)left) < 0 && errno != EINTR) || pf.revents)
+		if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) < 0)
+			return;
+		if (poll(&pf, 1, (int)(left < step ? left : step)) > 0)
 			return;
 	}
 }
