@@ -84,7 +84,7 @@ exact_result() {
 	expect .status completed
 	expect '.return_value | tojson' '{"text":"ü€😀","zero":0,"none":null,"list":[]}'
 	expect .stdout ü
-	expect .stderr warm
+	expect .stderr $'warm\n'
 	run_sync "$id" shell 'echo out; exit 3'
 	expect .status failed
 	expect .exit_code 3

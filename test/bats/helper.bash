@@ -148,6 +148,7 @@ expect_code() {
 expect() {
 	local got
 
-	got=$(jqb "$1") || { echo "not JSON: $code ${body:0:2000}" >&2; return 1; }
+	got=$(jqb "$1" && echo .) || { echo "not JSON: $code ${body:0:2000}" >&2; return 1; }
+	got=${got%$'\n.'}	# exact: $(...) alone would drop newlines at the end
 	[ "$got" = "$2" ] || { echo "$1 is '$got', expected '$2'; code $code, body: ${body:0:2000}" >&2; return 1; }
 }
