@@ -14,6 +14,16 @@ static struct json_object *time_or_null(struct ctl *c, struct json_object *o, co
 	return jsn_str(o, key, t ? arena_printf(c->a, "%.10sT%.12sZ", t, t + 11) : NULL);
 }
 
+static bool is_role(const char *word)
+{
+	static const char *const roles[] = { "readonly", "user", "admin" };
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (str_eq(word, roles[i]))
+			return true;
+	return false;
+}
+
 int ctl_key_create(struct ctl *c)
 {
 	int64_t days = INT64_MIN;
@@ -23,8 +33,8 @@ int ctl_key_create(struct ctl *c)
 	struct db *db;
 	int rc;
 
-	if (!c->role)
-		return ctl_fail(CTL_USAGE, "give --role readonly, user or admin");
+	if (!is_role(c->role))
+		return ctl_fail(CTL_USAGE, "--role: must be readonly, user or admin");
 	if (c->expires && !text_int(c->expires, 1, DAYS_MAX, &days))
 		return ctl_fail(CTL_USAGE, "--expires: must be 1 to %d days", DAYS_MAX);
 	if (!(db = ctl_db(c)))
