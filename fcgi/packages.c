@@ -102,7 +102,7 @@ bool package_version_ok(const char *s)
 	if (!len || len > VERSION_MAX_BYTES)
 		return false;
 	if (!*op)
-		return version_ok("", strcpy(one, s));
+		return version_ok("", memcpy(one, s, len + 1));
 	for (;; s += n + 1, s += strspn(s, " "), op = operator_at(s)) {
 		if (!*op)
 			return false;

@@ -133,8 +133,10 @@ static void walk(struct listing *l, const char *prefix, int depth)
 		if (snprintf(name, sizeof(name), "%s%s", prefix, e->d_name) > IMAGE_NAME_MAX || !image_name_ok(name))
 			continue;
 		if (e->d_type == DT_DIR && !image_is_root(dirfd(d), e->d_name)) {
-			if (depth < MAX_DEPTH && strlen(name) < IMAGE_NAME_MAX)
-				walk(l, strcat(name, "/"), depth + 1);
+			if (depth < MAX_DEPTH && strlen(name) < IMAGE_NAME_MAX) {
+				memcpy(name + strlen(name), "/", 2);
+				walk(l, name, depth + 1);
+			}
 			continue;
 		}
 		note(l, name);
