@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include "../lib/base/log.h"
 #include "pool.h"
@@ -49,20 +48,6 @@ static int ensure_fds(void)
 	return fd < 0 ? -1 : 0;
 }
 
-static int find_listener(const struct conf *cf, char *why, size_t whysz)
-{
-	int n;
-
-	if (is_listener(STDIN_FILENO))
-		return STDIN_FILENO;
-	n = sd_listen_fds(0);
-	if (n > 1) {
-		snprintf(why, whysz, "systemd gave %d sockets, one is expected", n);
-		return -1;
-	}
-	return n == 1 ? SD_LISTEN_FDS_START : pool_listen(cf->server_listen, why, whysz);
-}
-
 static enum log_level level_of(const char *word)
 {
 	static const char *const words[] = { "error", "warn", "info", "debug" };
@@ -85,7 +70,8 @@ static int serve(struct conf *cf, const char *path)
 	}
 	if (getenv("REQUEST_METHOD") && !is_listener(STDIN_FILENO))
 		return worker_cgi(cf);
-	if ((fd = find_listener(cf, why, sizeof(why))) < 0) {
+	fd = is_listener(STDIN_FILENO) ? STDIN_FILENO : pool_listen(cf->server_listen, why, sizeof(why));
+	if (fd < 0) {
 		fprintf(stderr, "sandbox-fcgi: %s\n", why);
 		return EXIT_SYSTEM;
 	}

@@ -98,6 +98,14 @@ static int listen_tcp(const char *address, char *why, size_t whysz)
 
 int pool_listen(const char *address, char *why, size_t whysz)
 {
+	int n = sd_listen_fds(1);	/* 1: what we start must not take them for its own */
+
+	if (n == 1)
+		return SD_LISTEN_FDS_START;
+	if (n > 1) {
+		snprintf(why, whysz, "systemd gave %d sockets, one is expected", n);
+		return -1;
+	}
 	if (address[0] == '/')
 		return listen_unix(address, why, whysz);
 	if (strchr(address, ':'))

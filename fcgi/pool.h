@@ -10,5 +10,5 @@
 /* The exit status of the program. `path`: of the configuration, for SIGHUP; may be NULL. Takes cf over. */
 int pool_run(struct conf *cf, const char *path, int listen_fd);
 
-/* A listening socket for [server] listen: a path or host:port. -1 with a message in `why`. */
+/* The listening socket that systemd gave, else one for [server] listen: a path or host:port. -1 with a message in `why`. */
 int pool_listen(const char *address, char *why, size_t whysz) MUST_CHECK;

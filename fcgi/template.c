@@ -264,7 +264,7 @@ static int update_tx(struct db *db, void *arg, struct fault *f)
 int update_template(struct req *r, struct fault *f)
 {
 	struct template_body in;
-	struct template t;
+	struct template t = { 0 };
 	struct write w = { .r = r, .t = &t, .in = &in };
 	struct db *db;
 
@@ -286,7 +286,7 @@ static int delete_tx(struct db *db, void *arg, struct fault *f)
 /* DELETE /api/v1/templates/{id} */
 int delete_template(struct req *r, struct fault *f)
 {
-	struct template t;
+	struct template t = { 0 };
 	struct db *db;
 
 	if (check_if_match(r, f) < 0 || !(db = req_db(r, f)) ||

@@ -353,7 +353,7 @@ static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, MYSQL_BIND *out, 
 			if (*out[i].is_null && c->type == DB_I64)
 				*(int64_t *)(row + c->off) = INT64_MIN;
 			else if (*out[i].is_null)
-				*(double *)(row + c->off) = __builtin_nan("");
+				*(double *)(void *)(row + c->off) = __builtin_nan("");
 			continue;
 		}
 		*dst = NULL;
