@@ -5,59 +5,63 @@
 
 #include "../lib/base/clock.h"
 #include "../lib/base/ident.h"
+#include "../lib/base/jsw.h"
 #include "../lib/base/log.h"
 #include "../lib/work/container.h"
 #include "handlers.h"
 #include "idem.h"
 #include "page.h"
-#include "when.h"
 
 /* ---- out ---- */
 
-static struct json_object *dependency_fields(struct req *r, struct json_object *o, const struct session *s)
+static void dependency_fields(struct jsw *w, const struct session *s)
 {
-	o = jsn_str(o, "python_package_index_url", s->python_package_index_url);
-	o = jsn_raw(o, "requested_dependencies", s->requested_dependencies);
-	o = jsn_raw(o, "installed_dependencies", s->installed_dependencies);
-	o = jsn_str(o, "dependency_install_status", s->dependency_install_status);
-	o = jsn_str(o, "dependency_install_error", s->dependency_install_error);
-	o = when(o, "dependency_install_started_at", s->dependency_install_started_at, r->a);
-	return when(o, "dependency_install_completed_at", s->dependency_install_completed_at, r->a);
+	jsw_str(w, "python_package_index_url", s->python_package_index_url);
+	jsw_raw(w, "requested_dependencies", s->requested_dependencies);
+	jsw_raw(w, "installed_dependencies", s->installed_dependencies);
+	jsw_str(w, "dependency_install_status", s->dependency_install_status);
+	jsw_str(w, "dependency_install_error", s->dependency_install_error);
+	jsw_time(w, "dependency_install_started_at", s->dependency_install_started_at);
+	jsw_time(w, "dependency_install_completed_at", s->dependency_install_completed_at);
 }
 
 struct json_object *session_json(struct req *r, const struct session *s)
 {
-	struct json_object *o = json_object_new_object();
+	struct jsw out, *w = &out;
+	const char *text;
 
-	o = jsn_str(o, "id", s->id);
-	o = jsn_str(o, "session_id", s->id);
-	o = jsn_str(o, "template_id", s->template_id);
-	o = jsn_int(o, "template_version", s->template_version);
-	o = jsn_str(o, "status", s->state);
-	o = jsn_str(o, "ended_reason", s->ended_reason);
-	o = jsn_str(o, "error_message", s->error_message);
-	o = jsn_str(o, "error", s->error_message);
-	o = jsn_raw(o, "resource_limit", s->resources_given);
-	o = jsn_raw(o, "resources", s->resources_given);
-	o = jsn_str(o, "workspace_path",
+	jsw_begin(w, r->a);
+	jsw_str(w, "id", s->id);
+	jsw_str(w, "session_id", s->id);
+	jsw_str(w, "template_id", s->template_id);
+	jsw_int(w, "template_version", s->template_version);
+	jsw_str(w, "status", s->state);
+	jsw_str(w, "ended_reason", s->ended_reason);
+	jsw_str(w, "error_message", s->error_message);
+	jsw_str(w, "error", s->error_message);
+	jsw_raw(w, "resource_limit", s->resources_given);
+	jsw_raw(w, "resources", s->resources_given);
+	jsw_str(w, "workspace_path",
 		    arena_printf(r->a, "s3://%s/sessions/%s/", r->t->work.cf->storage_bucket, s->id));
-	o = jsn_str(o, "runtime_type", s->runtime_type);
-	o = jsn_str(o, "language_runtime", s->language_runtime);
-	o = jsn_str(o, "runtime_node", s->node_id);
-	o = jsn_str(o, "container_id", s->container_id);
-	o = jsn_str(o, "pod_name", s->pod_name);
-	o = jsn_raw(o, "isolation", s->isolation);
-	o = jsn_str(o, "network", s->network);
-	o = jsn_raw(o, "env_vars", s->env_vars);
-	o = jsn_int(o, "timeout", s->timeout_s);
-	o = jsn_int(o, "recovery_count", s->recovery_count);
-	o = dependency_fields(r, o, s);
-	o = when(o, "created_at", s->created_at, r->a);
-	o = when(o, "updated_at", s->updated_at, r->a);
-	o = when(o, "started_at", s->started_at, r->a);
-	o = when(o, "last_activity_at", s->last_activity_at, r->a);
-	o = when(o, "expires_at", s->expires_at, r->a);
-	return when(o, "completed_at", s->completed_at, r->a);
+	jsw_str(w, "runtime_type", s->runtime_type);
+	jsw_str(w, "language_runtime", s->language_runtime);
+	jsw_str(w, "runtime_node", s->node_id);
+	jsw_str(w, "container_id", s->container_id);
+	jsw_str(w, "pod_name", s->pod_name);
+	jsw_raw(w, "isolation", s->isolation);
+	jsw_str(w, "network", s->network);
+	jsw_raw(w, "env_vars", s->env_vars);
+	jsw_int(w, "timeout", s->timeout_s);
+	jsw_int(w, "recovery_count", s->recovery_count);
+	dependency_fields(w, s);
+	jsw_time(w, "created_at", s->created_at);
+	jsw_time(w, "updated_at", s->updated_at);
+	jsw_time(w, "started_at", s->started_at);
+	jsw_time(w, "last_activity_at", s->last_activity_at);
+	jsw_time(w, "expires_at", s->expires_at);
+	jsw_time(w, "completed_at", s->completed_at);
+	text = jsw_end(w);
+	return text ? jsn_rawval(text) : NULL;
 }
 
 int session_reply(struct req *r, int status, const char *id, struct fault *f)

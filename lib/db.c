@@ -14,6 +14,7 @@
 #define MAX_STMTS 160	/* distinct queries of one connection; the cache is emptied when it is full */
 #define MAX_VALS  64
 #define MAX_COLS  72
+#define SLOT      192	/* bytes of a text column that arrive with the row; longer ones are fetched on their own */
 #define TX_TRIES  5
 #define IDLE_MS   60000	/* a connection unused for this long is probed before use */
 
@@ -341,8 +342,16 @@ static bool is_text(enum db_type t)
 	return t == DB_STR || t == DB_BLOB;
 }
 
-/* Strings are fetched twice: first their length, then straight into the arena. */
-static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, MYSQL_BIND *out, char *row, struct arena *a)
+/* Where a row's columns arrive before they move into the arena. */
+struct landing {
+	MYSQL_BIND    out[MAX_COLS];
+	unsigned long len[MAX_COLS];
+	my_bool       null[MAX_COLS];
+	char          slots[MAX_COLS][SLOT];
+};
+
+/* Short texts are there already; a long one is fetched again, straight into the arena. */
+static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, struct landing *l, char *row, struct arena *a)
 {
 	for (unsigned i = 0; i < m->ncols; i++) {
 		const struct db_col *c = &m->cols[i];
@@ -350,45 +359,50 @@ static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, MYSQL_BIND *out, 
 		char *text;
 
 		if (!is_text(c->type)) {
-			if (*out[i].is_null && c->type == DB_I64)
+			if (l->null[i] && c->type == DB_I64)
 				*(int64_t *)(row + c->off) = INT64_MIN;
-			else if (*out[i].is_null)
+			else if (l->null[i])
 				*(double *)(void *)(row + c->off) = __builtin_nan("");
 			continue;
 		}
 		*dst = NULL;
-		if (*out[i].is_null)
+		if (l->null[i])
 			continue;
-		out[i].buffer = text = arena_alloc(a, *out[i].length + 1);
-		out[i].buffer_length = *out[i].length;
-		if (!text || (*out[i].length && mysql_stmt_fetch_column(st, &out[i], i, 0)))
+		if (l->len[i] <= SLOT) {
+			text = arena_strndup(a, l->slots[i], l->len[i]);
+		} else {
+			l->out[i].buffer = text = arena_alloc(a, l->len[i] + 1);
+			l->out[i].buffer_length = l->len[i];
+			if (text && mysql_stmt_fetch_column(st, &l->out[i], i, 0))
+				return -1;
+		}
+		if (!text)
 			return -1;
 		*dst = text;
 		if (c->type == DB_BLOB)
-			*(size_t *)(row + c->len_off) = *out[i].length;
+			*(size_t *)(row + c->len_off) = l->len[i];
 	}
 	return 0;
 }
 
-static void bind_row(const struct db_map *m, MYSQL_BIND *out, unsigned long *len, my_bool *null, char *row)
+static void bind_row(const struct db_map *m, struct landing *l, char *row)
 {
 	for (size_t i = 0; i < m->ncols; i++) {
 		const struct db_col *c = &m->cols[i];
+		MYSQL_BIND *b = &l->out[i];
 
-		out[i] = (MYSQL_BIND){ .length = &len[i], .is_null = &null[i] };
-		out[i].buffer_type = is_text(c->type) ? MYSQL_TYPE_BLOB
-				     : c->type == DB_F64 ? MYSQL_TYPE_DOUBLE : MYSQL_TYPE_LONGLONG;
-		if (!is_text(c->type))
-			out[i].buffer = row + c->off;
+		*b = (MYSQL_BIND){ .length = &l->len[i], .is_null = &l->null[i] };
+		b->buffer_type = is_text(c->type) ? MYSQL_TYPE_BLOB
+				 : c->type == DB_F64 ? MYSQL_TYPE_DOUBLE : MYSQL_TYPE_LONGLONG;
+		b->buffer = is_text(c->type) ? l->slots[i] : row + c->off;
+		b->buffer_length = is_text(c->type) ? SLOT : 0;
 	}
 }
 
 int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t nv, const struct db_map *m, void *rows,
 	    int max, struct arena *a, struct fault *f)
 {
-	MYSQL_BIND out[MAX_COLS];
-	unsigned long len[MAX_COLS];
-	my_bool null[MAX_COLS];
+	struct landing l;
 	MYSQL_STMT *st = run(db, q, v, nv, f);
 	int n = 0, rc = 0;
 
@@ -402,15 +416,15 @@ int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t
 	for (; n < max; n++) {
 		char *row = (char *)rows + (size_t)n * m->rowsz;
 
-		bind_row(m, out, len, null, row);
-		if (mysql_stmt_bind_result(st, out) || (rc = mysql_stmt_fetch(st)) == 1) {
+		bind_row(m, &l, row);
+		if (mysql_stmt_bind_result(st, l.out) || (rc = mysql_stmt_fetch(st)) == 1) {
 			db_fault(db, st, q->name, f);
 			mysql_stmt_free_result(st);
 			return -1;
 		}
 		if (rc == MYSQL_NO_DATA)
 			break;
-		if (fetch_texts(st, m, out, row, a) < 0) {
+		if (fetch_texts(st, m, &l, row, a) < 0) {
 			mysql_stmt_free_result(st);
 			return fault_set(f, FAULT_INTERNAL, "a row is larger than a request may hold");
 		}
