@@ -144,7 +144,7 @@ units: $(units) $(BUILD)/rt-conform
 
 # BATS="test/bats/10-mounts.bats ..." runs only these; CI=true makes a skipped test a failed one.
 check:
-	@tools/install-packages build run check
+	@tools/install-packages build run check docker
 	@$(MAKE) --no-print-directory --quiet all units
 	@$(MAKE) --no-print-directory --quiet check-run
 
