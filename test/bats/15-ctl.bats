@@ -77,6 +77,7 @@ is() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'; stderr: ${stderr:-}" 
 	ctl migrate --json
 	is "$status" 0
 	is "$(jq -r .applied <<<"$output")" "$(jq -r .version <<<"$output")"
+	is "$(jq -r .version <<<"$output")" "$(find "$TOP/sql/migrations" -name '*.sql' | wc -l)"	# every file is carried
 	is "$(tables other)" "$(tables sandbox)"
 	ctl migrate
 	is "$output" "schema version $(sql 'SELECT MAX(version) FROM other.schema_migration'): nothing to do"
