@@ -44,6 +44,9 @@ struct json_object *jsn_parse(const char *text, size_t len, struct arena *, stru
 /* False with a reason and byte offset when `text` is not one strict JSON document. */
 bool jsn_valid(const char *text, size_t len, size_t *at, const char **why) MUST_CHECK;
 
+/* Of a valid, NUL-terminated document: no object has two members of one name. A few bytes of memory a name. */
+bool jsn_unique(const char *text, size_t len) MUST_CHECK;
+
 /* Raw text of top-level member `name` of a valid object; 0 when absent. Names written with escapes are not found. */
 size_t jsn_span(const char *text, size_t len, const char *name, const char **start);
 
