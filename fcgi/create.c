@@ -125,8 +125,12 @@ static int insert_tx(struct db *db, void *arg, struct fault *f)
 	const struct conf *cf = x->r->t->work.cf;
 	const char *node;
 	int64_t healthy = 0;
-	int got = node_reserve(db, s->runtime_type, s->node_only, s->image_url, s->cpu_millis, s->memory_bytes, &node,
-			       x->r->a, f);
+	int got = template_hold(db, s->template_id, f);
+
+	if (got <= 0)
+		return got < 0 ? -1 : fault_set(f, FAULT_REFUSED, "template_id: the template %.64s is not active", s->template_id);
+	got = node_reserve(db, s->runtime_type, s->node_only, s->image_url, s->cpu_millis, s->memory_bytes, &node,
+			   x->r->a, f);
 
 	if (got < 0)
 		return -1;

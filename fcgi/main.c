@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "../lib/base/log.h"
+#include "../lib/db.h"
+#include "../lib/store/migrate.h"
 #include "pool.h"
 #include "worker.h"
 
@@ -58,10 +60,27 @@ static enum log_level level_of(const char *word)
 	return LOG_LV_INFO;
 }
 
+/* An unreachable database is waited for, a wrong schema is not: every request would fail. */
+static int check_schema(const struct conf *cf)
+{
+	struct fault f = { 0 };
+	struct db *db;
+	int rc = 0;
+
+	if (db_library_init() < 0)
+		return EXIT_SYSTEM;
+	if ((db = db_open(cf, &f)) && migrate_check(db, &f) < 0 && !fault_is(&f, FAULT_DATABASE_UNAVAILABLE)) {
+		fprintf(stderr, "sandbox-fcgi: %s\n", f.detail);
+		rc = EXIT_CONFIG;
+	}
+	db_close(db);
+	return rc;
+}
+
 static int serve(struct conf *cf, const char *path)
 {
 	char why[400];
-	int fd;
+	int fd, rc;
 
 	log_init("sandbox-fcgi", level_of(cf->log_level), str_eq(cf->log_format, "text"));
 	if (log_to(cf->log_target) < 0) {

@@ -11,7 +11,7 @@
 #include "../base/conf.h"
 #include "../base/fault.h"
 
-#define IMAGE_NAME_MAX 255	/* bytes of image_url, CONTRACT 5 */
+#define IMAGE_NAME_MAX 512	/* bytes of image_url, CONTRACT 5 */
 
 struct image {
 	bool        host;
