@@ -69,7 +69,7 @@ static int check_schema(const struct conf *cf)
 
 	if (db_library_init() < 0)
 		return EXIT_SYSTEM;
-	if ((db = db_open(cf, &f)) && migrate_check(db, &f) < 0 && !fault_is(&f, FAULT_DATABASE_UNAVAILABLE)) {
+	if ((db = db_open(cf, &f)) && migrate_check(db, &f) < 0) {
 		fprintf(stderr, "sandbox-fcgi: %s\n", f.detail);
 		rc = EXIT_CONFIG;
 	}
@@ -89,6 +89,8 @@ static int serve(struct conf *cf, const char *path)
 	}
 	if (getenv("REQUEST_METHOD") && !is_listener(STDIN_FILENO))
 		return worker_cgi(cf);
+	if ((rc = check_schema(cf)))
+		return rc;
 	fd = is_listener(STDIN_FILENO) ? STDIN_FILENO : pool_listen(cf->server_listen, why, sizeof(why));
 	if (fd < 0) {
 		fprintf(stderr, "sandbox-fcgi: %s\n", why);
