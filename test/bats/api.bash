@@ -12,11 +12,12 @@ at_once() {
 	rm -rf "$ONCE"
 	mkdir "$ONCE"
 	for ((i = 1; i <= n; i++)); do
-		printf 'url = "%s/api/v1%s"\nrequest = "%s"\noutput = "%s"\ndump-header = "%s"\n' "$URL" "${path//%N%/$i}" \
+		local p=${path//%N%/$i} j=${json//%N%/$i}
+		printf 'url = "%s/api/v1%s"\nrequest = "%s"\noutput = "%s"\ndump-header = "%s"\n' "$URL" "${p//%D%/$((i % 10))}" \
 			"$method" "$ONCE/$i.body" "$ONCE/$i.headers"
 		printf 'write-out = "%s %%{http_code}\\n"\n' $i
 		if [ -n "$json" ]; then
-			printf '%s' "${json//%N%/$i}" >"$ONCE/$i.json"
+			printf '%s' "${j//%D%/$((i % 10))}" >"$ONCE/$i.json"
 			printf 'data-binary = "@%s"\n' "$ONCE/$i.json"
 		fi
 		[ $i = "$n" ] || echo next
