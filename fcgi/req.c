@@ -4,6 +4,8 @@
 #include <fcgiapp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "../lib/base/clock.h"
 #include "../lib/base/ident.h"
@@ -42,6 +44,15 @@ static void write_all(struct req *r, const char *p, size_t n)
 int req_watch_fd(const struct req *r)
 {
 	return r->fx ? ((FCGX_Request *)r->fx)->ipcFd : -1;
+}
+
+/* A web server that neither sends nor takes bytes for so long is given up; small answers fit its socket's buffer. */
+static void bound_io(struct req *r, int option)
+{
+	struct timeval tv = { .tv_sec = REQ_IO_S };
+
+	if (r->fx)
+		setsockopt(((FCGX_Request *)r->fx)->ipcFd, SOL_SOCKET, option, &tv, sizeof(tv));
 }
 
 /* ---- in ---- */
@@ -83,6 +94,7 @@ int req_read_body(struct req *r, size_t max, struct fault *f)
 	cap = known ? (size_t)len : READ_CHUNK;
 	if (!(buf = arena_alloc(r->a, cap + 1)))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
+	bound_io(r, SO_RCVTIMEO);
 	for (;;) {
 		ssize_t k = n < cap ? read_some(r, buf + n, cap - n < READ_CHUNK ? cap - n : READ_CHUNK) : 0;
 
@@ -378,6 +390,8 @@ void req_send(struct req *r, const struct fault *f)
 		r->status = r->status ? r->status : 500;
 	}
 	n = put_headers(r, head, sizeof(head), r->bytes != NULL);
+	if (r->nbytes > READ_CHUNK)
+		bound_io(r, SO_SNDTIMEO);
 	write_all(r, head, n);
 	if (r->bytes && strcmp(r->method, "HEAD")) {
 		write_all(r, r->bytes, r->nbytes);

@@ -20,6 +20,7 @@
 
 #define REQ_MAX_PARAMS  3
 #define REQ_MAX_HEADERS 12
+#define REQ_IO_S        60	/* silence of the web server, in either direction, after which it is given up */
 
 struct route;
 

@@ -8,18 +8,17 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "../lib/base/clock.h"
 #include "../lib/base/log.h"
 #include "auth.h"
+#include "handlers.h"
 #include "idem.h"
 #include "router.h"
 #include "target.h"
 
 #define ARENA_BYTES ((size_t)160 << 20)	/* a 32 MiB result, its copy while it grows, and its parts */
 #define STACK_BYTES ((size_t)512 << 10)
-#define IO_S        60	/* a web server that neither sends nor takes bytes for so long is given up */
 
 static struct shared *volatile running;	/* for the signal handler */
 
@@ -125,9 +124,12 @@ static int dispatch(struct req *r, struct fault *f)
 	return run_handler(r, f);
 }
 
+/* Every request has its line; those of health probes, many and all the same, are for debugging. */
 static void log_request(struct req *r, const struct fault *f)
 {
-	log_info("request", S("surface", r->internal ? "internal" : "public"), S("method", r->method),
+	const bool probe = r->route && r->route->fn == get_health;
+
+	log_at(probe ? LOG_LV_DEBUG : LOG_LV_INFO, "request", S("surface", r->internal ? "internal" : "public"), S("method", r->method),
 		 S("route", r->route ? r->route->pattern : ""), S("path", r->path), I("status", r->status),
 		 I("duration_ms", (clock_us() - r->started_us) / 1000), I("bytes_in", r->bytes_in),
 		 I("bytes_out", r->bytes_out), S("remote_addr", r->remote_addr), S("key_id", r->who.key_id),
@@ -147,7 +149,7 @@ static void cgi_finish(void)
 	shutdown(STDOUT_FILENO, SHUT_WR);	/* a pipe refuses that, and ends by freopen() */
 	if (!freopen("/dev/null", "w", stdout))
 		return;
-	while (poll(&in, 1, IO_S * 1000) > 0 && read(STDIN_FILENO, buf, sizeof(buf)) > 0)
+	while (poll(&in, 1, REQ_IO_S * 1000) > 0 && read(STDIN_FILENO, buf, sizeof(buf)) > 0)
 		;
 }
 
@@ -187,14 +189,6 @@ static void thread_close(struct thread *t)
 	db_thread_end();
 }
 
-static void bound_io(int fd)
-{
-	struct timeval tv = { .tv_sec = IO_S };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-}
-
 /*
  * accept() blocks in the kernel, which wakes one thread per connection; SIGUSR1 from the main thread
  * interrupts it when it is time to go.
@@ -213,7 +207,6 @@ static void *accept_loop(void *arg)
 		if (FCGX_Accept_r(&fx) < 0)
 			continue;
 		atomic_fetch_add(&sh->busy, 1);
-		bound_io(fx.ipcFd);
 		serve(&(struct req){ .t = &t, .a = t.a, .fx = &fx });
 		atomic_fetch_sub(&sh->busy, 1);
 	}

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -17,6 +18,7 @@ static char           host[64];
 static enum log_level max_level = LOG_LV_INFO;
 static bool           as_text, to_syslog;
 static int            log_fd = STDERR_FILENO;
+static pid_t          pid;	/* ours, also after a fork */
 static __thread char  request_id[129];
 
 struct line { char b[LINE_BYTES]; size_t n; bool cut; };
@@ -81,8 +83,16 @@ static void put_field(struct line *l, const struct log_field *f)
 		put(l, num, (size_t)snprintf(num, sizeof(num), "%lld", (long long)f->num));
 }
 
+static void learn_pid(void)
+{
+	pid = getpid();
+}
+
 void log_init(const char *name, enum log_level max, bool text)
 {
+	if (!pid)
+		pthread_atfork(NULL, NULL, learn_pid);
+	learn_pid();
 	component = name;
 	max_level = max;
 	as_text = text;
@@ -130,7 +140,7 @@ void log_emit(enum log_level lv, const char *event, const struct log_field *f)
 	clock_format(clock_wall_ms(), ts);
 	l.n = (size_t)snprintf(l.b, LINE_BYTES / 2, as_text ? "%s %-5s %s[%d] %s"
 			       : "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"pid\":%d,\"msg\":\"%s\"",
-			       ts, level_names[lv], component, (int)getpid(), event);
+			       ts, level_names[lv], component, (int)pid, event);
 	if (!as_text && host[0])
 		put_field(&l, &(struct log_field)S("host", host));
 	if (request_id[0])

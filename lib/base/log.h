@@ -28,6 +28,7 @@ static inline const char *log_str_(const char *s) { return s ? s : ""; }
 #else
 #define LOG_FIELDS_(...) (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }
 #endif
+#define log_at(level, ev, ...)	log_emit(level, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_error(ev, ...)	log_emit(LOG_LV_ERROR, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_warn(ev, ...)	log_emit(LOG_LV_WARN, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_info(ev, ...)	log_emit(LOG_LV_INFO, ev, LOG_FIELDS_(__VA_ARGS__))
