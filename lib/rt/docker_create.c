@@ -15,7 +15,7 @@ struct making {
 	struct rt_status     *out;
 	bool                  pulled;
 	bool                  running;		/* it was there already */
-	bool                  fresh;		/* made by this call: ours to take back */
+	bool                  keep;		/* not made by this call: not ours to take back */
 };
 
 static const char *body_of(struct rt *rt, const struct rt_spec *sp, struct arena *a)
@@ -61,6 +61,7 @@ static int adopt(struct making *m)
 	struct docker_found had;
 	int rc = docker_look(j, &had);
 
+	m->keep = rc != 0;
 	if (rc < 0)
 		m->out->why = RT_WHY_REFUSED;
 	if (rc <= 0)
@@ -69,7 +70,9 @@ static int adopt(struct making *m)
 	/* Made by somebody who was killed, or ended: the same body means that it is what we would make. */
 	if (m->running || (had.spec && strstr(m->body, had.spec)))
 		return 1;
-	return docker_remove(j);
+	rc = docker_remove(j);
+	m->keep = rc < 0;
+	return rc;
 }
 
 /* 0: a container of our name exists, with our body or running already. */
@@ -86,10 +89,8 @@ static int have_container(struct making *m)
 
 		if (st < 0)
 			return -1;
-		if (st == 201) {
-			m->fresh = true;
+		if (st == 201)
 			return 0;
-		}
 		if (st == 404 && (m->pulled || str_eq(j->rt->cf->runtime_image_pull, "never")))
 			return no_image(m);
 		if (st == 404)
@@ -157,7 +158,7 @@ int docker_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline, str
 	out->why = RT_WHY_UNREACHABLE;
 	if (have_container(&m) == 0 && start(&m) == 0)
 		return 0;
-	if (m.fresh)	/* else it keeps its workspace and its undelivered results */
+	if (!m.keep)	/* what was there has a workspace and perhaps undelivered results */
 		undo(&m, deadline);
 	return -1;
 }

@@ -2,7 +2,8 @@
  * rt-conform: calls the runtime backend that the environment configures (SANDBOX_RUNTIME_*), for the tests.
  *
  *   create NAME [key=value]...   image session template token cpu memory pids user ro egress env deadline
- *   inspect NAME | destroy NAME GRACE_MS | each | logs NAME LINES | stats NAME | probe | dir NAME
+ *   inspect NAME [DEADLINE_MS] | destroy NAME GRACE_MS [DEADLINE_MS] | each | logs NAME LINES | stats NAME | probe
+ *   dir NAME
  *   network-up | network-down
  *
  * Answers are "key value" lines. Exit: 0, 1 there is none, 2 a fault, 100 wrong use.
@@ -127,6 +128,8 @@ static int inspect(struct run *r)
 {
 	struct rt_status st = { 0 };
 
+	if (r->argc > 1)
+		r->deadline = clock_ms() + number(r->argv[1]);
 	if (r->ops->inspect(r->rt, r->argv[0], r->deadline, &st, r->a, &r->f) < 0)
 		return fault_of(r);
 	print_status(&st);

@@ -185,6 +185,32 @@ static void what_is_left_behind_is_killed(void **state)
 	}
 }
 
+/* What a program leaves running in a session of its own, as a container is, goes on writing there. */
+static void output_may_go_to_a_descriptor(void **state)
+{
+	const char *const argv[] = { "/bin/sh", "-c", "echo out; echo err >&2; setsid sh -c 'sleep 0.6; echo later' & sleep 0.3", NULL };
+	const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
+	FILE *to = tmpfile();
+	struct proc_spec sp = { .argv = argv, .envp = envp, .max_output = 10, .timeout_ms = 10000, .out_fd = fileno(to) };
+	struct proc_result r;
+	char all[64] = "";
+
+	(void)state;
+	assert_int_equal(proc_run(&sp, &r), 0);
+	assert_int_equal(r.exit_code, 0);
+	assert_string_equal(r.out, "");
+	assert_string_equal(r.err, "");
+	for (int i = 0; i < 100 && !strstr(all, "later"); i++) {
+		ssize_t n = pread(fileno(to), all, sizeof(all) - 1, 0);
+
+		all[n > 0 ? n : 0] = '\0';
+		usleep(50000);
+	}
+	assert_string_equal(all, "out\nerr\nlater\n");
+	proc_result_free(&r);
+	fclose(to);
+}
+
 static void the_child_has_three_descriptors_and_clean_signals(void **state)
 {
 	struct proc_result r;
@@ -292,6 +318,7 @@ int main(void)
 		cmocka_unit_test(output_is_capped_but_read),
 		cmocka_unit_test(the_deadline_holds),
 		cmocka_unit_test(what_is_left_behind_is_killed),
+		cmocka_unit_test(output_may_go_to_a_descriptor),
 		cmocka_unit_test(the_child_has_three_descriptors_and_clean_signals),
 		cmocka_unit_test(no_descriptor_is_left),
 		cmocka_unit_test(what_cannot_start),
