@@ -235,12 +235,17 @@ bool http_has_reader(const struct http *h, const struct job *j)
 
 /* ---- calls ---- */
 
-static int64_t query_int(const struct call *c, const char *name, int64_t lo, int64_t hi)
+/* False: refused, and the caller answered. An absent one leaves *v alone. */
+static bool query_int(struct call *c, const char *name, int64_t hi, int64_t *v)
 {
 	const char *s = evhttp_find_header(&c->query, name);
-	int64_t v = 0;
+	struct fault f;
 
-	return s && text_int(s, lo, hi, &v) ? v : 0;
+	if (!s || text_int(s, 0, hi, v))
+		return true;
+	fault_set(&f, FAULT_EXE_INVALID, "%s is not an integer in 0..%lld", name, (long long)hi);
+	send_fault(c->h, c->rq, &f);
+	return false;
 }
 
 static struct job *find(struct call *c)
@@ -309,19 +314,27 @@ static void post_execution(struct call *c)
 static void get_execution(struct call *c)
 {
 	struct job *j = find(c);
+	int64_t wait = 0;
 
-	if (j)
-		wait_for(c, j, query_int(c, "wait", 0, WAIT_MAX_S), false, false, 0);
+	if (j && query_int(c, "wait", WAIT_MAX_S, &wait))
+		wait_for(c, j, wait, false, false, 0);
 }
 
 static void get_output(struct call *c)
 {
 	struct job *j = find(c);
 	const char *stream = evhttp_find_header(&c->query, "stream");
+	int64_t wait = 0, after = 0;
+	struct fault f;
 
-	if (j)
-		wait_for(c, j, query_int(c, "wait", 0, WAIT_MAX_S), true, str_eq(stream, "stderr"),
-			 query_int(c, "after", 0, INT64_MAX));
+	if (!j || !query_int(c, "wait", WAIT_MAX_S, &wait) || !query_int(c, "after", INT64_MAX, &after))
+		return;
+	if (stream && !str_eq(stream, "stdout") && !str_eq(stream, "stderr")) {
+		fault_set(&f, FAULT_EXE_INVALID, "stream is neither stdout nor stderr");
+		send_fault(c->h, c->rq, &f);
+		return;
+	}
+	wait_for(c, j, wait, true, str_eq(stream, "stderr"), after);
 }
 
 static void cancel(struct call *c)

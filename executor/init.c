@@ -140,6 +140,25 @@ static void wait_main(int sfd, int listener, pid_t main_pid, struct init_report 
 	}
 }
 
+/* What the main process left behind: ended and waited for here, so that its CPU time is counted. */
+static void sweep(void)
+{
+	int st;
+
+	if (kill(-1, SIGKILL) < 0)
+		return;		/* nobody is left */
+	while (waitpid(-1, &st, 0) > 0 || errno == EINTR)
+		;
+}
+
+/* The interpreter gets the descriptors that it knows, and no other. */
+static void close_others(void)
+{
+	if (close_range(INIT_FD_RUNNER + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		for (int fd = INIT_FD_RUNNER + 1; fd < NOFILE; fd++)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 void init_main(int argc, char **argv)
 {
 	struct init_report r = { .syscall = -1, .started = 1 };
@@ -150,8 +169,7 @@ void init_main(int argc, char **argv)
 
 	if (argc < 2 || !text_int(argv[0], -1, INT64_MAX, &file_bytes))
 		fail(EINVAL);
-	fcntl(INIT_FD_SELF, F_SETFD, FD_CLOEXEC);
-	fcntl(INIT_FD_REPORT, F_SETFD, FD_CLOEXEC);
+	close_others();
 	set_limits(file_bytes);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigemptyset(&set);
@@ -168,6 +186,7 @@ void init_main(int argc, char **argv)
 		fail(e);
 	close(error_fd);
 	wait_main(sfd, listener, pid, &r);
+	sweep();
 	report(&r, 0);
 	__builtin_unreachable();
 }

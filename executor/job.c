@@ -26,7 +26,7 @@ static struct event *sampler;
 const char *job_state_name(const struct job *j)
 {
 	switch (j->state) {
-	case JOB_QUEUED:  return "queued";
+	case JOB_QUEUED:  return "pending";
 	case JOB_RUNNING: return "running";
 	case JOB_ENDED:
 	case JOB_FREED:   break;
@@ -76,6 +76,8 @@ static void keep_result(struct jobs *js, struct job *j, const struct init_report
 	j->result = outcome_build(js, j, r, reported, &j->result_len);
 	close_fd(&j->result_fd);
 	free_input(j);
+	if (!j->result && (j->result = outcome_poor(j)))
+		j->result_len = strlen(j->result);
 	if (!j->result || spool_put(j->id, j->result, j->result_len) < 0)
 		log_error("spool.failed", S("execution_id", j->id), S("error", strerror(errno)));
 	log_info("execution.ended", S("execution_id", j->id), S("status", j->status),
@@ -122,12 +124,20 @@ static void learn_first(struct job *j)
 		j->first = (pid_t)strtol(p + 12, NULL, 10);
 }
 
+/* The sums of one look: a process that ends without being waited for takes its share with it. */
+static void used(struct job *j, struct meter_tree t)
+{
+	j->peak_bytes = t.rss > j->peak_bytes ? t.rss : j->peak_bytes;
+	j->cpu_ms = t.cpu_ms > j->cpu_ms ? t.cpu_ms : j->cpu_ms;
+}
+
 /* The whole tree: with its first process the kernel kills everything in the namespace. */
 static void kill_tree(struct job *j)
 {
 	learn_first(j);
 	if (j->exited)
 		return;
+	used(j, meter_tree(j->sandbox));
 	if (j->first > 1)
 		kill(j->first, SIGKILL);
 	else
@@ -194,7 +204,7 @@ static void drain(struct jobs *js, struct job *j, int *fd, struct output *o)
 		}
 		if (output_append(o, buf, (size_t)n) < 0)
 			log_warn("output.lost", S("execution_id", j->id), S("error", strerror(errno)));
-		if (!j->output_limit && output_total(o) > js->set->output_max_bytes && !strcmp(js->set->limit_action, "kill")) {
+		if (j->output_kill && !j->output_limit && output_total(o) > j->output_max) {
 			j->output_limit = true;
 			kill_tree(j);
 		}
@@ -239,15 +249,24 @@ static void watch(struct jobs *js, struct job *j)
 	}
 }
 
+/* Only while something runs: at rest the loop sleeps. */
+static void sample_again(struct jobs *js)
+{
+	const struct timeval in = { .tv_usec = SAMPLE_MS * 1000 };
+
+	if (js->running && !event_pending(sampler, EV_TIMEOUT, NULL) && event_add(sampler, &in))
+		log_warn("sampler.off");
+}
+
 static void start_one(struct jobs *js, struct job *j)
 {
 	char path[400];
 
 	js->queued--;
 	spool_log_path(j->id, "stdout", path, sizeof(path));
-	j->out = output_new(path, js->set->output_max_bytes, js->set->output_inline_bytes);
+	j->out = output_new(path, j->output_max, js->set->output_inline_bytes);
 	spool_log_path(j->id, "stderr", path, sizeof(path));
-	j->err = output_new(path, js->set->output_max_bytes, js->set->output_inline_bytes);
+	j->err = output_new(path, j->output_max, js->set->output_inline_bytes);
 	if (!j->out || !j->err || launch(js, j) < 0) {
 		log_error("job.launch", S("execution_id", j->id), S("error", strerror(errno)));
 		keep_result(js, j, NULL, false);
@@ -257,6 +276,8 @@ static void start_one(struct jobs *js, struct job *j)
 	j->started = true;
 	js->running++;
 	watch(js, j);
+	js->on_start(j, js->arg);
+	sample_again(js);
 }
 
 /* The oldest queued one first; the list is newest first. */
@@ -300,9 +321,10 @@ void jobs_reap(struct jobs *js)
 		learn_first(j);
 		j->exited = true;
 		j->ended_us = clock_us();
-		j->cpu_ms = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000;
-		if (ru.ru_maxrss * 1024 > j->peak_bytes)
-			j->peak_bytes = ru.ru_maxrss * 1024;
+		used(j, (struct meter_tree){
+			.rss = ru.ru_maxrss * 1024,
+			.cpu_ms = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000,
+		});
 		/* What the tree read and wrote became ours with the reaping. */
 		io = io && meter_io(&r1, &w1);
 		j->io_read = io ? r1 - r0 : -1;
@@ -333,28 +355,26 @@ static void on_sample(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (struct job *j = js->list; j && js->running; j = j->next)
-		if (j->state == JOB_RUNNING) {
-			int64_t rss = meter_tree_rss(j->sandbox);
-
-			j->peak_bytes = rss > j->peak_bytes ? rss : j->peak_bytes;
-		}
-	if (js->running)
-		sample_disk(js);
+	for (struct job *j = js->list; j; j = j->next)
+		if (j->state == JOB_RUNNING)
+			used(j, meter_tree(j->sandbox));
+	sample_disk(js);
+	sample_again(js);
 }
 
 /* ---- submit ---- */
 
 struct body {
-	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint;
+	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint, *limit_action;
 	struct json_object *event, *env;
-	int64_t attempt, timeout;
+	int64_t attempt, timeout, output_max;
 };
 
 #define AT(f) offsetof(struct body, f)
 
 static int read_body(struct jobs *js, struct json_object *in, struct body *b, struct arena *a, struct fault *f)
 {
+	static const char *const actions[] = { "drop", "kill", NULL };
 	const struct settings *s = js->set;
 	const struct jsn_field fields[] = {
 		{ "execution_id", NULL, JSN_STR, true, AT(execution_id), 1, 64, NULL },
@@ -367,6 +387,8 @@ static int read_body(struct jobs *js, struct json_object *in, struct body *b, st
 		{ "stdin", NULL, JSN_STR, false, AT(stdin_text), 0, 1 << 20, NULL },
 		{ "env_vars", NULL, JSN_OBJ, false, AT(env), 0, 0, NULL },
 		{ "entrypoint", NULL, JSN_STR, false, AT(entrypoint), 1, 128, NULL },
+		{ "output_max_bytes", NULL, JSN_INT, false, AT(output_max), 1024, s->output_max_bytes, NULL },
+		{ "output_limit_action", NULL, JSN_ENUM, false, AT(limit_action), 0, 0, actions },
 	};
 	struct jsn_check c = { .a = a, .where = "body" };
 	char detail[sizeof(f->detail)];
@@ -419,6 +441,8 @@ static struct job *new_job(const struct body *b, const struct lang *l, const cha
 	snprintf(j->id, sizeof(j->id), "%s", b->execution_id);
 	j->attempt = b->attempt;
 	j->timeout_s = b->timeout;
+	j->output_max = b->output_max;
+	j->output_kill = !strcmp(b->limit_action, "kill");
 	j->lang = l;
 	j->out_fd = j->err_fd = j->result_fd = j->report_fd = j->info_fd = -1;
 	j->io_read = j->io_write = -1;
@@ -457,7 +481,8 @@ static void forget(struct jobs *js, struct job *old)
 int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t len, struct arena *a, int *status,
 	       struct job **out, struct fault *f)
 {
-	struct body b = { .attempt = 1, .timeout = 30 };
+	struct body b = { .attempt = 1, .timeout = 30, .output_max = js->set->output_max_bytes,
+			  .limit_action = js->set->limit_action };
 	const struct lang *l;
 	struct job *j;
 
@@ -518,7 +543,6 @@ static void revive(const char *id, char *text, size_t n, void *arg)
 
 int jobs_open(struct jobs *js, const struct settings *set, struct event_base *base, char *why, size_t whysz)
 {
-	struct timeval every = { .tv_usec = SAMPLE_MS * 1000 };
 	ssize_t n = filter_build(js->filter, sizeof(js->filter), true);
 
 	the_jobs = js;
@@ -530,8 +554,8 @@ int jobs_open(struct jobs *js, const struct settings *set, struct event_base *ba
 		snprintf(why, whysz, "cannot prepare executions in %s: %s", set->state_dir, strerror(errno));
 		return -1;
 	}
-	sampler = event_new(base, -1, EV_PERSIST, on_sample, js);
-	if (!sampler || event_add(sampler, &every)) {
+	sampler = evtimer_new(base, on_sample, js);
+	if (!sampler) {
 		snprintf(why, whysz, "out of memory");
 		return -1;
 	}

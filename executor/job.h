@@ -23,7 +23,8 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED, JOB_FREED };
 struct job {
 	struct job    *next;			/* newest first */
 	char           id[65];
-	int64_t        attempt, timeout_s;
+	int64_t        attempt, timeout_s, output_max;
+	bool           output_kill;		/* more output than that ends it */
 	enum job_state state;
 	const struct lang *lang;
 	char          *entrypoint;
@@ -38,14 +39,14 @@ struct job {
 	struct event  *on_out, *on_err, *deadline;
 	struct output *out, *err;
 	bool           cancelled, session_ended, timed_out, output_limit, disk_limit, started, exited;
-	int64_t        oom_base, pids_base, peak_bytes, cpu_ms, io_read, io_write;
+	int64_t        oom_base, pids_base, peak_bytes, cpu_ms, io_read, io_write;	/* cpu_ms, peak_bytes: the most seen */
 
 	char          *result;			/* JSON of CONTRACT 9, Result; NULL unless ENDED */
 	size_t         result_len;
 	const char    *status;			/* of the result: a constant */
 	bool           delivered;		/* a callback or a reader's DELETE took it */
 	int            tries;			/* of delivery */
-	struct event  *deliver;			/* report.c */
+	struct event  *deliver;			/* report.c: when it is told next */
 };
 
 struct jobs {
@@ -59,6 +60,7 @@ struct jobs {
 	unsigned char          filter[16384];
 	size_t                 filter_len;
 	bool                   stopping;
+	void                 (*on_start)(struct job *, void *);	/* it runs */
 	void                 (*on_end)(struct job *, void *);	/* the result is there */
 	void                 (*on_output)(struct job *, void *);	/* bytes came */
 	void                  *arg;
@@ -84,3 +86,5 @@ const char *job_state_name(const struct job *);
 int  launch(struct jobs *, struct job *) MUST_CHECK;
 /* outcome.c: the result document of a job whose three facts are true; malloc()ed. NULL: no memory. */
 char *outcome_build(struct jobs *, struct job *, const void *init_report, bool reported, size_t *len) MUST_CHECK;
+/* What can be said without memory for more: it ended, with the service's fault. */
+char *outcome_poor(struct job *) MUST_CHECK;

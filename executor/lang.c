@@ -9,13 +9,14 @@ EMBED(runner_js);
 #define VERSION_MS 5000
 
 static struct lang rows[LANG_COUNT] = {
-	/* -c keeps the program's text out of the file system; it only reads the runner from its descriptor. */
+	/* -u: what was printed before a signal is not lost in a buffer. -c keeps the text out of the file system. */
 	{ .name = "python", .has_handler = true,
-	  .args = { "-c", "import os;r=os.read(6,1<<20);os.close(6);exec(compile(r,'<runner>','exec'))" } },
+	  .args = { "-u", "-c", "import os;r=os.read(6,1<<20);os.close(6);exec(compile(r,'<runner>','exec'))" } },
 	{ .name = "javascript", .has_handler = true,
 	  .args = { "-e", "const f=require('fs'),r=f.readFileSync(6,'utf8');f.closeSync(6);(0,eval)('(require,process)=>{'+r+'}')(require,process)" } },
-	/* As bash -c with the code, whose size may exceed what one argument holds. */
-	{ .name = "shell", .args = { "-c", ". /proc/self/fd/3", "bash" } },
+	/* As bash -c with the code, whose size may exceed what one argument holds; it leaves no variable and no descriptor. */
+	{ .name = "shell", .args = { "-c", "mapfile -d '' -u 3 _c;exec 3<&- 4<&- 5<&- 6<&-;set -- \"${_c[0]}\";unset _c;"
+				     "eval \"shift;$1\"", "bash" } },
 };
 
 static const char *const candidates[LANG_COUNT][3] = {

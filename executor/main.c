@@ -41,6 +41,12 @@ static void on_job_end(struct job *j, void *arg)
 		http_wake(http, j, true);
 }
 
+static void on_job_start(struct job *j, void *arg)
+{
+	(void)arg;
+	report_started(j);
+}
+
 static void on_job_output(struct job *j, void *arg)
 {
 	(void)arg;
@@ -111,7 +117,7 @@ static int run(void)
 	/* Its memory, environment and descriptors are nobody's business in this container. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	base = event_base_new();
-	jobs = (struct jobs){ .on_end = on_job_end, .on_output = on_job_output };
+	jobs = (struct jobs){ .on_start = on_job_start, .on_end = on_job_end, .on_output = on_job_output };
 	lang_detect(true);
 	if (!base || jobs_open(&jobs, &set, base, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sandbox-executor: %s\n", base ? why : "out of memory");

@@ -96,10 +96,11 @@ bool meter_io(int64_t *rd, int64_t *wr)
 	return *rd >= 0 && *wr >= 0;
 }
 
-struct proc { pid_t pid, parent; int64_t rss; };
+struct proc { pid_t pid, parent; int64_t rss, cpu_ms; bool known, inside; };
 
 static bool read_proc(const char *name, struct proc *p)
 {
+	unsigned long ticks[4];
 	char path[64], buf[512], *end;
 	long rss;
 	int fd, ppid;
@@ -112,38 +113,65 @@ static bool read_proc(const char *name, struct proc *p)
 		close(fd);
 	/* The name in parentheses may hold anything: fields count from the last one. */
 	if (!ok || !(end = strrchr(buf, ')')) ||
-	    sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-		   &ppid, &rss) != 2)
+	    sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %*d %*d %*u %*u %ld",
+		   &ppid, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &rss) != 6)
 		return false;
-	*p = (struct proc){ .pid = (pid_t)atoi(name), .parent = ppid, .rss = (int64_t)rss * sysconf(_SC_PAGESIZE) };
+	*p = (struct proc){
+		.pid = (pid_t)atoi(name), .parent = ppid, .rss = (int64_t)rss * sysconf(_SC_PAGESIZE),
+		.cpu_ms = (int64_t)(ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000 / sysconf(_SC_CLK_TCK),
+	};
 	return true;
 }
 
-int64_t meter_tree_rss(pid_t root)
+static int by_pid(const void *a, const void *b)
 {
-	static struct proc all[PIDS_MAX];	/* one thread */
-	static bool in[PIDS_MAX];
+	const struct proc *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* Up from each process until one whose place is known; the whole way is then known. */
+static void place(struct proc *all, size_t n, pid_t root)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct proc *top = &all[i], *next;
+		bool inside;
+
+		for (size_t up = 0; up < n && !top->known && top->pid != root; up++, top = next)
+			if (!(next = bsearch(&(struct proc){ .pid = top->parent }, all, n, sizeof(*all), by_pid)))
+				break;
+		inside = top->pid == root || top->inside;
+		for (struct proc *p = &all[i]; p && !p->known; p = bsearch(&(struct proc){ .pid = p->parent }, all, n, sizeof(*all), by_pid)) {
+			p->known = true;
+			p->inside = inside;
+			if (p == top)
+				break;
+		}
+	}
+}
+
+struct meter_tree meter_tree(pid_t root)
+{
+	struct proc *all = calloc(PIDS_MAX, sizeof(*all));	/* pages that stay untouched cost nothing */
+	struct meter_tree sum = { 0 };
 	struct dirent *e;
-	DIR *d = opendir("/proc");
-	int64_t sum = 0;
+	DIR *d = all ? opendir("/proc") : NULL;
 	size_t n = 0;
 
 	while (d && (e = readdir(d)) && n < PIDS_MAX)
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && read_proc(e->d_name, &all[n])) {
-			in[n] = all[n].pid == root;
-			n++;
-		}
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+			n += read_proc(e->d_name, &all[n]);
 	if (d)
 		closedir(d);
-	for (bool more = true; more;) {
-		more = false;
-		for (size_t i = 0; i < n; i++)
-			for (size_t j = 0; j < n && !in[i]; j++)
-				if (in[j] && all[j].pid == all[i].parent)
-					in[i] = more = true;
-	}
+	if (n)
+		qsort(all, n, sizeof(*all), by_pid);
+	place(all, n, root);
 	for (size_t i = 0; i < n; i++)
-		sum += in[i] ? all[i].rss : 0;
+		if (all[i].inside) {
+			sum.rss += all[i].rss;
+			sum.cpu_ms += all[i].cpu_ms;
+		}
+	free(all);
 	return sum;
 }
 

@@ -20,8 +20,9 @@ int64_t meter_cpu_ms(void);			/* of the container so far, -1 unknown */
 /* Bytes that this process and all it reaped have read and written through system calls. False: unknown. */
 bool meter_io(int64_t *rd, int64_t *wr);
 
-/* Resident bytes of all processes below `root` (a child of ours), itself included. */
-int64_t meter_tree_rss(pid_t root);
+/* All living processes below `root` (a child of ours), itself included: resident bytes, CPU with that of their reaped ones. */
+struct meter_tree { int64_t rss, cpu_ms; };
+struct meter_tree meter_tree(pid_t root);
 
 /* Bytes of regular files below a directory, without following links; stops after `max_entries`. */
 int64_t meter_disk(const char *dir, int64_t max_entries);

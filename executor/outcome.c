@@ -15,7 +15,7 @@
 #define ERROR_MAX    (1 << 20)	/* bytes of a runner's error that are read */
 
 /* What the runner wrote: {"value":…} or {"error":…}; anything else is no result. */
-struct answer { char *text; const char *value, *error; size_t nvalue, nerror; bool too_large; };
+struct answer { char *text; const char *value, *error, *invalid; size_t nvalue, nerror; bool too_large; };
 
 static void read_answer(const struct jobs *js, struct job *j, struct answer *x, struct arena *a)
 {
@@ -33,9 +33,12 @@ static void read_answer(const struct jobs *js, struct job *j, struct answer *x, 
 		return;
 	}
 	if (!(x->text = arena_alloc(a, (size_t)st.st_size + 1)) ||
-	    (n = pread(j->result_fd, x->text, (size_t)st.st_size, 0)) != st.st_size ||
-	    !jsn_valid(x->text, (size_t)n, &at, &why))
+	    (n = pread(j->result_fd, x->text, (size_t)st.st_size, 0)) != st.st_size)
 		return;
+	if (!jsn_valid(x->text, (size_t)n, &at, &why)) {
+		x->invalid = why;
+		return;
+	}
 	x->nvalue = jsn_span(x->text, (size_t)n, "value", &x->value);
 	x->nerror = x->nvalue ? 0 : jsn_span(x->text, (size_t)n, "error", &x->error);
 	x->too_large = (int64_t)x->nvalue > js->set->max_return_bytes;
@@ -52,7 +55,8 @@ static const char *made_error(const char *type, const char *message, struct aren
 	return o ? arena_strdup(a, jsn_text(o, &n)) : NULL;
 }
 
-static const char *message_of(const struct ending *e, const struct init_report *r, const struct job *j, struct arena *a)
+static const char *message_of(const struct ending *e, const struct answer *x, const struct init_report *r, const struct job *j,
+			      struct arena *a)
 {
 	char name[64];
 
@@ -76,6 +80,8 @@ static const char *message_of(const struct ending *e, const struct init_report *
 		return arena_printf(a, "ended by signal %d", e->signal);
 	if (!strcmp(e->error_type, "SandboxNotStarted"))
 		return arena_printf(a, "the sandbox could not be started%s%s", r->error ? ": " : "", r->error ? strerror(r->error) : "");
+	if (!strcmp(e->error_type, "ReturnValueNotSerializable"))
+		return arena_printf(a, "the return value is no JSON that a result can hold: %s", x->invalid);
 	if (!strcmp(e->error_type, "ReturnValueTooLarge"))
 		return "the return value is larger than max_return_bytes";
 	if (!strcmp(e->error_type, "ExitError"))
@@ -83,26 +89,36 @@ static const char *message_of(const struct ending *e, const struct init_report *
 	return "ended by request";
 }
 
+/* Bytes that the text takes in JSON: what base64 would make shorter goes as base64, so that results stay below 32 MiB. */
+static size_t escaped(const char *text, size_t n)
+{
+	size_t sum = n;
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ' && (!text[i] || !strchr("\b\f\n\r\t", text[i])))
+			sum += 5;
+	return sum;
+}
+
 static struct json_object *stream(struct json_object *o, const char *name, const struct output *out, struct arena *a)
 {
-	char *text;
-	size_t n;
-	bool cut;
+	const char *text = "";	/* of one that never started */
+	size_t n = 0;
+	bool cut = false;
 
-	text = output_inline(out, a, &n, &cut);
-	if (!text)
+	if (out && !(text = output_inline(out, a, &n, &cut)))
 		return jsn_put(o, name, NULL);
 	/* Keys must outlive the object: they are arena text. */
-	if (text_utf8_ok(text, n)) {
+	if (text_utf8_ok(text, n) && escaped(text, n) <= n + n / 3) {
 		o = jsn_strn(o, name, text, n);
 		o = jsn_str(o, arena_printf(a, "%s_encoding", name), "utf-8");
 	} else {
 		o = jsn_str(o, name, text_base64(a, text, n));
 		o = jsn_str(o, arena_printf(a, "%s_encoding", name), "base64");
 	}
-	o = jsn_int(o, arena_printf(a, "%s_bytes", name), output_total(out));
+	o = jsn_int(o, arena_printf(a, "%s_bytes", name), out ? output_total(out) : 0);
 	o = jsn_bool(o, arena_printf(a, "%s_truncated", name), cut);
-	return jsn_int(o, arena_printf(a, "%s_dropped_bytes", name), output_dropped(out));
+	return jsn_int(o, arena_printf(a, "%s_dropped_bytes", name), out ? output_dropped(out) : 0);
 }
 
 static struct json_object *metrics(const struct job *j)
@@ -154,7 +170,7 @@ static struct json_object *put_error(struct json_object *o, const struct ending 
 		message = json_object_get_string(json_object_object_get(err, "errorMessage"));
 		o = jsn_str(o, "error_message", arena_printf(a, "%s: %s", type ? type : "Error", message ? message : ""));
 	} else if (e->error_type) {
-		message = message_of(e, r, j, a);
+		message = message_of(e, x, r, j, a);
 		text = made_error(e->error_type, message, a);
 		o = jsn_str(o, "error_message", arena_printf(a, "%s: %s", e->error_type, message));
 	} else {
@@ -175,9 +191,9 @@ static struct ending decide(const struct job *j, const struct init_report *r, bo
 	};
 	struct ending e = ending_of(&f);
 
-	if (!strcmp(e.status, "completed") && x->too_large) {
+	if (!strcmp(e.status, "completed") && (x->too_large || x->invalid)) {
 		e.status = "failed";
-		e.error_type = "ReturnValueTooLarge";
+		e.error_type = x->too_large ? "ReturnValueTooLarge" : "ReturnValueNotSerializable";
 	}
 	return e;
 }
@@ -214,4 +230,15 @@ char *outcome_build(struct jobs *js, struct job *j, const void *init_report, boo
 	json_object_put(TAKE_PTR(o));
 	arena_free(a);
 	return copy;
+}
+
+char *outcome_poor(struct job *j)
+{
+	char *text = NULL;
+
+	j->status = "failed";
+	if (asprintf(&text, "{\"execution_id\":\"%s\",\"status\":\"failed\",\"ended_reason\":\"internal\",\"retryable\":true,"
+			    "\"attempt\":%lld,\"exit_code\":null}", j->id, (long long)j->attempt) < 0)
+		return NULL;
+	return text;
 }

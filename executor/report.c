@@ -8,6 +8,7 @@
 #include "meter.h"
 
 #define DISK_ENTRIES 200000
+#define RUNNING_MS 100	/* what ends sooner is told by its result alone */
 
 static struct event_base     *base;
 static struct jobs           *jobs;
@@ -184,14 +185,11 @@ static void on_result(int status, const char *body, size_t n, void *arg)
 		again(j);
 }
 
-static void send_result(evutil_socket_t fd, short what, void *arg)
+static void send_result(const struct job *j)
 {
-	struct job *j = arg;
 	char path[160], *id = strdup(j->id);
 
-	(void)fd;
-	(void)what;
-	if (j->state != JOB_ENDED || !j->result || !id) {
+	if (!j->result || !id) {
 		free(id);
 		return;
 	}
@@ -199,14 +197,56 @@ static void send_result(evutil_socket_t fd, short what, void *arg)
 	call_post(base, set->control_url, path, set->token, j->result, j->result_len, on_result, id);
 }
 
+/* The heartbeat says the same again: nobody waits for this answer. */
+static void on_status(int status, const char *body, size_t n, void *arg)
+{
+	(void)body;
+	(void)n;
+	(void)arg;
+	if (status / 100 != 2)
+		log_debug("status.failed", I("status", status));
+}
+
+static void send_running(const struct job *j)
+{
+	struct json_object *o = jsn_str(json_object_new_object(), "status", "running");
+	char path[160], ts[CLOCK_RFC3339_SZ];
+
+	clock_format(j->started_wall_ms, ts);
+	o = jsn_str(jsn_int(o, "attempt", j->attempt), "started_at", ts);
+	snprintf(path, sizeof(path), "/internal/executions/%s/status", j->id);
+	post(path, o, on_status, NULL);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	const struct job *j = arg;
+
+	(void)fd;
+	(void)what;
+	if (j->state == JOB_RUNNING)
+		send_running(j);
+	else if (j->state == JOB_ENDED)
+		send_result(j);
+}
+
+static void due_in(struct job *j, struct timeval tv)
+{
+	if (!j->deliver)
+		j->deliver = evtimer_new(base, on_due, j);
+	if (!j->deliver || event_add(j->deliver, &tv))
+		log_error("report.unscheduled", S("execution_id", j->id));
+}
+
+void report_started(struct job *j)
+{
+	due_in(j, (struct timeval){ .tv_usec = RUNNING_MS * 1000 });
+}
+
 void report_ended(struct job *j)
 {
-	struct timeval tv = { .tv_sec = pause_s(0) };
-
-	if (!j->deliver)
-		j->deliver = evtimer_new(base, send_result, j);
-	if (!j->deliver || event_add(j->deliver, &tv))
-		log_error("result.unscheduled", S("execution_id", j->id));
+	if (base)	/* else of an earlier life: report_open() sees to it */
+		due_in(j, (struct timeval){ .tv_sec = pause_s(0) });
 }
 
 /* ---- end ---- */
@@ -273,4 +313,7 @@ void report_open(struct event_base *b, struct jobs *js, const struct settings *s
 	beat_timer = evtimer_new(base, send_beat, NULL);
 	if (!ready_timer || !beat_timer || event_add(ready_timer, &at_once) || event_add(beat_timer, &beat))
 		quit();
+	for (struct job *j = jobs->list; j; j = j->next)
+		if (j->state == JOB_ENDED)
+			report_ended(j);
 }

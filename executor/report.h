@@ -12,7 +12,9 @@
 /* Starts with container_ready, repeated until it is accepted or refused (then `quit` is called). */
 void report_open(struct event_base *, struct jobs *, const struct settings *, const struct trial *, void (*quit)(void));
 
-/* A job has ended: delivery begins when no reader takes its result within a second. */
+/* A job runs: told when it does not end at once. */
+void report_started(struct job *);
+/* It has ended: delivery begins when no reader takes its result within a second. */
 void report_ended(struct job *);
 
 /* Tells the end; done() is called when it was told or cannot be. */

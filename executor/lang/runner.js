@@ -72,5 +72,7 @@
   }
   const event = JSON.parse(fs.readFileSync(4, 'utf8'));
   fs.closeSync(4);
+  // Nothing is left to do and the handler's promise is still open: it never will be settled.
+  process.on('beforeExit', () => fail('HandlerNotSettled', 'the promise of ' + entry + ' is never settled', []));
   (async () => handler(event, context))().then((value) => { deliver(value); process.exit(process.exitCode || 0); }, crash);
 })();
