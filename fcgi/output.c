@@ -21,6 +21,8 @@ static bool read_range(const char *h, struct range *x)
 	if (*h == '-') {
 		x->from = -strtoll(h + 1, &end, 10);
 		x->to = -1;
+		if (!x->from)	/* the last 0 bytes: never there */
+			x->from = INT64_MAX;
 		return x->given = *end == '\0' && end != h + 1 && !errno;
 	}
 	if (*h < '0' || *h > '9')
@@ -58,7 +60,7 @@ static int beyond(int64_t total, struct fault *f)
 	return -1;
 }
 
-/* `p` begins at the absolute offset that was asked for (0 with a range). */
+/* `p` begins at the absolute offset that was asked for, or where the range does (one from the end: 0). */
 static int answer(struct req *r, const struct piece *p, struct range x, struct fault *f)
 {
 	int64_t from, to;
@@ -153,7 +155,7 @@ int get_output(struct req *r, struct fault *f)
 	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) || execution_brief(db, r->params[0], &b, r->a, f) < 0)
 		return -1;
 	if (read_range(req_env(r, "HTTP_RANGE"), &x))
-		after = 0;
+		after = x.from > 0 ? x.from : 0;
 	if (str_eq(b.session_state, "running") &&
 	    (execution_open(b.state) || (is_err ? b.stderr_truncated : b.stdout_truncated)) &&
 	    (rc = from_executor(r, &b, is_err, after, x, f)) != 0)

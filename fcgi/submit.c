@@ -300,6 +300,8 @@ int execute_sync(struct req *r, struct fault *f)
 	struct jsn_check c = { .a = r->a, .where = "query" };
 	struct execution_new x = { 0 };
 	struct execution_made made = { 0 };
+	struct execution row;
+	struct db *db;
 	int64_t timeout_s;
 
 	(void)req_query_num(r, &c, "poll_interval", 0.5, 0.1, 10);
@@ -309,7 +311,10 @@ int execute_sync(struct req *r, struct fault *f)
 	r->replayed = made.existing;
 	try_submit(r, &x, &made);
 	req_db_done(r);
-	if (wait_end(r, x.id, clock_ms() + timeout_s * 1000, f) < 0)
+	if (wait_end(r, x.id, clock_ms() + timeout_s * 1000, f) < 0 || !(db = req_db(r, f)) ||
+	    execution_load(db, x.id, &row, r->a, f) < 0)
 		return -1;
-	return execution_reply(r, x.id, f);
+	if (row.stdout_truncated || row.stderr_truncated)
+		r->after = NULL;	/* the executor has the only whole log */
+	return req_reply(r, 200, execution_json(r, &row, false), f);
 }

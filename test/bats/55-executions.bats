@@ -161,6 +161,58 @@ known() { api GET "/executions/$1"; [ "$code" = 200 ]; }
 	api DELETE "/sessions/$id"
 }
 
+@test "output: from an offset, by range, of either stream, while it runs, and whole when it is long" {
+	local id x row
+	id=$(new_session)
+	run_sync "$id" shell 'printf hello; printf err >&2'
+	x=$(jqb .id)
+	# query or range | code | body | X-Output-Next | Content-Range
+	while IFS='|' read -r row want_code want next range; do
+		if [[ $row = bytes* ]]; then api GET "/executions/$x/output" -H "Range: $row"; else api GET "/executions/$x/output$row"; fi
+		[[ $code = "$want_code" && $(header x-output-next) = "$next" && $(header content-range) = "$range" ]] &&
+			{ [ "$code" = 416 ] || [ "$body" = "$want" ]; } || { echo "$row: $code $headers $body" >&2; return 1; }
+	done <<-'END'
+		|200|hello|5|
+		?stream=stdout&after=2|200|llo|5|
+		?after=5|200||5|
+		?after=6|416|||bytes */5
+		?stream=stderr|200|err|3|
+		?stream=stderr&after=3|200||3|
+		bytes=1-3|206|ell|4|bytes 1-3/5
+		bytes=3-|206|lo|5|bytes 3-4/5
+		bytes=-2|206|lo|5|bytes 3-4/5
+		bytes=-9|206|hello|5|bytes 0-4/5
+		bytes=-0|416|||bytes */5
+		bytes=5-|416|||bytes */5
+		bytes=9-2|200|hello|5|
+		bytes=0-0,2-3|200|hello|5|
+	END
+	[ "$(header content-type)" = application/octet-stream ]
+	expect_header x-output-complete true
+	expect_header x-output-dropped 0
+	expect_header x-output-attempt 1
+	x=$(new_execution "$id" "printf one; $(until_file go); printf two")
+	poll 10 output_is "$x" one
+	expect_header x-output-complete false
+	run_sync "$id" shell 'touch /workspace/go'
+	poll 10 execution_ended "$x"
+	api GET "/executions/$x/output?after=3"
+	[ "$body" = two ]
+	expect_header x-output-complete true
+	run_sync "$id" shell 'head -c 3000000 /dev/zero | tr "\0" a; echo end'
+	x=$(jqb .id)
+	expect '[.stdout_bytes, .stdout_truncated, .stdout_dropped_bytes] | @json' '[3000004,true,0]'
+	expect '.stdout | utf8bytelength <= 1048576 and endswith("end\n")' true
+	api GET "/executions/$x/output"
+	[ "$(wc -c <"$BATS_TEST_TMPDIR/body.last")" = 3000004 ]
+	api GET "/executions/$x/output" -H 'Range: bytes=2999999-3000001'
+	[ "$body" = aen ]
+	api DELETE "/sessions/$id"
+}
+
+output_is() { api GET "/executions/$1/output"; [ "$body" = "$2" ]; }
+expect_header() { [ "$(header "$1")" = "$2" ] || { echo "$1 is '$(header "$1")', not '$2'" >&2; return 1; }; }
+
 # ---- many at once ----
 
 @test "one execution_id 20 times at once: it runs once, all get the same answer" {
