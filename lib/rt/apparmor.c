@@ -16,12 +16,17 @@ static bool enabled(void)
 	return on;
 }
 
-static bool loaded(void)
+bool apparmor_loaded(void)
 {
 	FILE *f = fopen(LOADED, "re");
 	char line[512];
 	bool found = false;
 
+	if (!enabled()) {
+		if (f)
+			fclose(f);
+		return false;
+	}
 	if (!f)
 		return errno == EACCES && access(ON_DISK, F_OK) == 0;
 	while (!found && fgets(line, sizeof(line), f))
@@ -34,5 +39,5 @@ const char *apparmor_option(void)
 {
 	if (!enabled())
 		return NULL;
-	return loaded() ? APPARMOR_PROFILE : "unconfined";
+	return apparmor_loaded() ? APPARMOR_PROFILE : "unconfined";
 }

@@ -10,3 +10,6 @@
  * profiles forbid the mounts that every execution needs; NULL where AppArmor is off.
  */
 const char *apparmor_option(void);
+
+/* True where containers of this host can have the shipped profile. */
+bool apparmor_loaded(void);

@@ -11,7 +11,10 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/tree.h"
+#include "apparmor.h"
 #include "oci_config.h"
+#include "oci_net.h"
+#include "spec.h"
 
 #define AGAIN_MS 250	/* until SIGTERM is sent again; twice as long each time */
 #define CLEAN_MS 10000	/* for undoing a start whose own time is over */
@@ -64,18 +67,6 @@ static const char *executor_path(struct arena *a)
 	return PREFIX "/libexec/sandbox/sandbox-executor";
 }
 
-/* Directory of a unix socket's URL; NULL: the control plane is reached over TCP. */
-static const char *control_dir(const struct conf *cf, struct arena *a)
-{
-	const char *url = cf->runtime_control_url, *path, *slash;
-
-	if (!str_starts(url, "unix://"))
-		return NULL;
-	path = url + strlen("unix://");
-	slash = strrchr(path, '/');
-	return arena_strndup(a, path, slash && slash != path ? (size_t)(slash - path) : 1);
-}
-
 /* Writable for the executor, which makes its socket there; control/ is the mount point inside. */
 static int make_socket_dir(const char *dir, const struct conf *cf, uid_t uid, int64_t deadline)
 {
@@ -114,7 +105,7 @@ static int clear(struct rt *rt, const char *name, int64_t deadline, struct arena
 
 	if (!dir || !group)
 		return errno = ENOMEM, -1;
-	if (forget(rt, name, deadline) < 0 || oci_cgroup_remove(group, deadline) < 0)
+	if (forget(rt, name, deadline) < 0 || oci_cgroup_remove(group, deadline) < 0 || oci_net_down(rt->cf, name, a) < 0)
 		return -1;
 	return tree_remove(AT_FDCWD, dir, deadline);
 }
@@ -128,8 +119,10 @@ static const char *config_of(struct rt *rt, const struct rt_spec *sp, const stru
 		.deployment = rt->cf->runtime_deployment, .cgroup = oci_cgroup_path(rt->cf, sp->name, a), .root = root,
 		.workspace = arena_printf(a, "%s/workspace", b->dir), .state = arena_printf(a, "%s/state", b->dir),
 		.socket_dir = rt_socket_dir(rt->cf, sp->name, a), .executor = executor_path(a),
-		.control_dir = control_dir(rt->cf, a), .shared = img->host ? image_host_shared(a) : NULL,
-		.swap_limit = oci_cgroup_swap(),
+		.control_dir = spec_control_dir(rt->cf, a), .shared = img->host ? image_host_shared(a) : NULL,
+		.swap_limit = oci_cgroup_swap(), .netns = sp->egress ? oci_net_path(rt->cf, sp->name, a) : NULL,
+		.apparmor = apparmor_loaded() ? APPARMOR_PROFILE : NULL,
+		.resolv_conf = sp->egress ? arena_printf(a, "%s/resolv.conf", b->dir) : NULL,
 	};
 
 	return p.cgroup && p.workspace && p.state && p.socket_dir ? oci_config(sp, &p, a) : NULL;
@@ -138,6 +131,7 @@ static const char *config_of(struct rt *rt, const struct rt_spec *sp, const stru
 static int fill(struct rt *rt, const struct rt_spec *sp, const struct image *img, struct bundle *b, int64_t deadline,
 		struct arena *a)
 {
+	static const char resolver[] = "nameserver " OCI_NET_RESOLVER "\n";
 	const char *sock = rt_socket_dir(rt->cf, sp->name, a), *root, *config;
 
 	if (!sock)
@@ -146,6 +140,8 @@ static int fill(struct rt *rt, const struct rt_spec *sp, const struct image *img
 		return -1;
 	if (!(config = config_of(rt, sp, img, b, root, a)))
 		return errno = ENOMEM, -1;
+	if (sp->egress && tree_write(b->fd, "resolv.conf", resolver, strlen(resolver), 0644) < 0)
+		return -1;
 	return tree_write(b->fd, "config.json", config, strlen(config), 0600);
 }
 
@@ -184,6 +180,8 @@ static int make(struct rt *rt, const struct rt_spec *sp, const struct image *img
 		return failed(f, sp->name, "replaced", strerror(errno));
 	if (fill(rt, sp, img, b, deadline, a) < 0)
 		return failed(f, sp->name, "prepared", strerror(errno));
+	if (sp->egress && oci_net_up(rt->cf, sp->name, deadline, a, f) < 0)
+		return -1;
 	return start(rt, b, deadline, out, a, f);
 }
 

@@ -2,10 +2,9 @@
 
 #include "../base/embed.h"
 #include "../base/jsn.h"
+#include "spec.h"
 
 #define CPU_PERIOD_US 100000	/* the kernel's own default */
-#define CPU_SHARES    1024	/* of one whole CPU */
-#define EXTRA_PIDS    32	/* the executor, and a bwrap pair and a shell for each of max_parallel 10 */
 
 EMBED(seccomp_profile);
 
@@ -84,6 +83,8 @@ static struct json_object *mounts(const struct oci_place *p)
 	/* The directory, never the socket file: that one goes stale when the listener restarts. */
 	if (p->control_dir)
 		arr = bind(arr, p->control_dir, "/run/sandbox/control", false, false);
+	if (p->resolv_conf)
+		arr = bind(arr, p->resolv_conf, "/etc/resolv.conf", false, false);
 	return bind(arr, p->executor, "/opt/sandbox/bin/sandbox-executor", false, true);
 }
 
@@ -97,9 +98,9 @@ static struct json_object *environment(const struct rt_spec *sp)
 	return arr;
 }
 
-static struct json_object *process(const struct rt_spec *sp)
+static struct json_object *process(const struct rt_spec *sp, const struct oci_place *p)
 {
-	static const char *const args[] = { "/opt/sandbox/bin/sandbox-executor", NULL };
+	static const char *const args[] = { SPEC_PROGRAM, NULL };
 	struct json_object *user = jsn_int(jsn_int(object(), "uid", sp->run_as_user), "gid", sp->run_as_user);
 	struct json_object *caps = object();
 	struct json_object *core = jsn_int(jsn_int(jsn_str(object(), "type", "RLIMIT_CORE"), "hard", 0), "soft", 0);
@@ -113,22 +114,23 @@ static struct json_object *process(const struct rt_spec *sp)
 	o = jsn_str(o, "cwd", "/workspace");
 	o = jsn_put(o, "capabilities", caps);
 	o = jsn_put(o, "rlimits", jsn_push(array(), core));
+	if (p->apparmor)
+		o = jsn_str(o, "apparmorProfile", p->apparmor);
 	return jsn_bool(o, "noNewPrivileges", true);
 }
 
 static struct json_object *resources(const struct rt_spec *sp, const struct oci_place *p)
 {
-	int64_t shares = sp->cpu_millis * CPU_SHARES / 1000;
 	struct json_object *devices = jsn_str(jsn_bool(object(), "allow", false), "access", "rwm");
 	struct json_object *memory = jsn_int(object(), "limit", sp->memory_bytes);
 	struct json_object *cpu = jsn_int(object(), "quota", sp->cpu_millis * CPU_PERIOD_US / 1000);
-	struct json_object *pids = jsn_int(object(), "limit", sp->max_processes + EXTRA_PIDS);
+	struct json_object *pids = jsn_int(object(), "limit", spec_pids(sp));
 	struct json_object *o;
 
 	if (p->swap_limit)	/* memory and swap together: equal means no swap */
 		memory = jsn_int(memory, "swap", sp->memory_bytes);
 	cpu = jsn_int(cpu, "period", CPU_PERIOD_US);
-	cpu = jsn_int(cpu, "shares", shares < 2 ? 2 : shares);	/* the kernel's minimum */
+	cpu = jsn_int(cpu, "shares", spec_cpu_shares(sp));
 	o = jsn_put(object(), "devices", jsn_push(array(), devices));
 	o = jsn_put(jsn_put(o, "memory", memory), "cpu", cpu);
 	return jsn_put(o, "pids", pids);
@@ -161,7 +163,7 @@ char *oci_config(const struct rt_spec *sp, const struct oci_place *p, struct are
 	size_t len;
 
 	notes = jsn_str(jsn_str(notes, "sandbox.session", sp->session_id), "sandbox.template", sp->template_id);
-	o = jsn_str(jsn_put(o, "process", process(sp)), "hostname", "sandbox");
+	o = jsn_str(jsn_put(o, "process", process(sp, p)), "hostname", "sandbox");
 	o = jsn_put(jsn_put(o, "root", root), "mounts", mounts(p));
 	o = jsn_put(jsn_put(o, "annotations", notes), "linux", linux_part(sp, p));
 	text = jsn_text(o, &len);

@@ -15,6 +15,8 @@ struct oci_place {
 	const char *control_dir;	/* NULL: the control plane is not on a unix socket */
 	const char *const *shared;	/* NULL-terminated host paths shown read-only at the same place; NULL: none */
 	const char *netns;		/* NULL: a new one that has only lo */
+	const char *apparmor;		/* profile; NULL: none */
+	const char *resolv_conf;	/* NULL: the image's own */
 	bool        swap_limit;		/* the kernel accounts for swap */
 };
 

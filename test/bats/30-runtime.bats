@@ -388,3 +388,53 @@ nothing_left() {
 	[ $RUNTIME = oci ] || [ "$(state)" = unknown ]
 	run -2 rt probe
 }
+
+# ---- egress ----
+
+# A network "out there", in a namespace: 198.51.100.2 is public (RFC 5737), the others are not. This host has .1.
+outside_up() {
+	O=$D
+	ip netns add "$O"
+	ip link add "v$(tail -c 9 <<<"$D")" type veth peer name eth0 netns "$O"
+	ip addr add 198.51.100.1/24 dev "v$(tail -c 9 <<<"$D")"
+	ip link set "v$(tail -c 9 <<<"$D")" up
+	ip -n "$O" link set lo up
+	ip -n "$O" link set eth0 up
+	for a in 198.51.100.2/24 10.254.254.2/32 169.254.254.2/32 203.0.113.2/32; do ip -n "$O" addr add "$a" dev eth0; done
+	for a in 10.254.254.2 169.254.254.2 203.0.113.2; do ip route add "$a" via 198.51.100.2; done
+	ip -n "$O" route add default via 198.51.100.1
+	mkdir -p "$DIR/www" && echo hello >"$DIR/www/index.html"
+	(cd "$DIR/www" && exec ip netns exec "$O" python3 -m http.server 8099 >/dev/null 2>&1 3>&-) & echo $! >"$DIR/www.pid"
+	(cd "$DIR/www" && exec python3 -m http.server 8098 --bind 198.51.100.1 >/dev/null 2>&1 3>&-) & echo $! >"$DIR/own.pid"
+	until_true 10 curl -sf -m 2 http://198.51.100.2:8099/ && until_true 10 curl -sf -m 2 http://198.51.100.1:8098/
+}
+
+outside_down() {
+	kill "$(cat "$DIR/www.pid")" "$(cat "$DIR/own.pid")"
+	ip netns del "$D"
+	until_true 5 eval '! ip addr | grep -q 198.51.100.1/'
+}
+
+# From the container's network, on its own terms.
+fetch() { nsenter -t "$(pid)" -n curl -sS -m 4 --connect-timeout 3 "http://$1/"; }
+
+@test "egress reaches the world, and nothing that is private or of this host" {
+	[ $RUNTIME = oci ] || { run -2 create egress=1; [[ $output == *"network up"* ]]; }
+	export SANDBOX_NETWORK_EGRESS_DENY=203.0.113.0/24 SANDBOX_NETWORK_EGRESS_NETWORK=$D
+	outside_up
+	[ $RUNTIME = oci ] || { rt network-up; rt network-up; }
+	create egress=1
+	run -0 fetch 198.51.100.2:8099
+	[ "$output" = hello ]
+	for address in 10.254.254.2:8099 169.254.254.2:8099 203.0.113.2:8099 198.51.100.1:8098; do
+		curl -sf -m 2 "http://$address/"	# it is there
+		run ! fetch "$address"
+	done
+	[ $RUNTIME = docker ] || [ "$(cat "/proc/$(pid)/root/etc/resolv.conf")" = "nameserver 10.0.2.3" ]
+	rt destroy "$N" 5000
+	[ $RUNTIME = oci ] || { rt network-down; rt network-down; run -2 create egress=1; }
+	outside_down
+	nothing_left "$N"
+	! iptables-save | grep -i sandbox- || false
+	! pgrep -f "slirp4netns.*$N" || false
+}
