@@ -154,6 +154,7 @@ struct meter_tree meter_tree(pid_t root)
 {
 	struct proc *all = calloc(PIDS_MAX, sizeof(*all));	/* pages that stay untouched cost nothing */
 	struct meter_tree sum = { 0 };
+	int64_t whole = meter_memory();
 	struct dirent *e;
 	DIR *d = all ? opendir("/proc") : NULL;
 	size_t n = 0;
@@ -172,6 +173,9 @@ struct meter_tree meter_tree(pid_t root)
 			sum.cpu_ms += all[i].cpu_ms;
 		}
 	free(all);
+	/* Pages that several share were added once for each: the container as a whole is the limit. */
+	if (whole > 0 && sum.rss > whole)
+		sum.rss = whole;
 	return sum;
 }
 

@@ -1,0 +1,1 @@
+60-endings.bats

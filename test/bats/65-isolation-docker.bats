@@ -1,0 +1,1 @@
+65-isolation.bats
