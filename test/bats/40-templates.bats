@@ -205,7 +205,7 @@ replayed() { [ "$(header idempotent-replay)" = true ]; }
 }
 
 @test "versions are listed newest first, in pages" {
-	local v n=0 cursor="" seen=""
+	local v n=0 cursor="" versions=""
 
 	make
 	for v in 2 3 4 5; do api PUT "/templates/$id" "{\"description\": \"$v\"}"; done
@@ -216,13 +216,13 @@ replayed() { [ "$(header idempotent-replay)" = true ]; }
 	expect '[.has_more, .next_cursor, [.items[].version]] | tojson' '[false,null,[1]]'
 	while :; do
 		api GET "/templates/$id/versions?limit=2$cursor"
-		seen+=$(jqb '.items[].version' | tr -d '\n')
+		versions+=$(jqb '.items[].version' | tr -d '\n')
 		[ "$(jqb .has_more)" = true ] || break
 		cursor="&cursor=$(jqb .next_cursor)"
 		[ $((n++)) -lt 5 ]
 		[ "$n" != 1 ] || api PUT "/templates/$id" '{"description": "a sixth, meanwhile"}'
 	done
-	[ "$seen" = 54321 ]
+	[ "$versions" = 54321 ]
 	api GET /templates/none-such/versions
 	expect_code 404
 }
