@@ -127,13 +127,17 @@ static int dispatch(struct req *r, struct fault *f)
 /* Every request has its line; those of health probes, many and all the same, are for debugging. */
 static void log_request(struct req *r, const struct fault *f)
 {
+	static const char *const roles[] = {
+		[ROLE_NONE] = "", [ROLE_READONLY] = "readonly", [ROLE_USER] = "user", [ROLE_ADMIN] = "admin",
+	};
 	const bool probe = r->route && r->route->fn == get_health;
 
 	log_at(probe ? LOG_LV_DEBUG : LOG_LV_INFO, "request", S("surface", r->internal ? "internal" : "public"), S("method", r->method),
 		 S("route", r->route ? r->route->pattern : ""), S("path", r->path), I("status", r->status),
 		 I("duration_ms", (clock_us() - r->started_us) / 1000), I("bytes_in", r->bytes_in),
 		 I("bytes_out", r->bytes_out), S("remote_addr", r->remote_addr), S("key_id", r->who.key_id),
-		 S("error_code", f->info ? f->info->code : ""));
+		 S("role", roles[r->who.role]), S("error_code", f->info ? f->info->code : ""),
+		 I("idempotent_replay", r->replayed));
 }
 
 /*

@@ -130,6 +130,11 @@ void log_set_request(const char *id)
 	snprintf(request_id, sizeof(request_id), "%s", id ? id : "");
 }
 
+const char *log_request_id(void)
+{
+	return request_id;
+}
+
 void log_emit(enum log_level lv, const char *event, const struct log_field *f)
 {
 	struct line l = { .n = 0 };

@@ -39,4 +39,5 @@ void log_init(const char *component, enum log_level max, bool text);
 void log_set_level(enum log_level max);
 int  log_to(const char *target) MUST_CHECK;	/* "stderr", "syslog" or a file path; -1 with errno */
 void log_set_request(const char *request_id);	/* this thread's; NULL: outside a request */
+const char *log_request_id(void);		/* "" outside a request */
 void log_emit(enum log_level, const char *event, const struct log_field *);

@@ -28,7 +28,7 @@ int executor_of(struct work *w, const char *container_id, const char *session_id
 static int call(struct work *w, const struct executor *e, const char *method, const char *path, const char *body,
 		size_t body_len, int64_t deadline, int watch_fd, struct httpc_resp *rs, struct arena *a, struct fault *f)
 {
-	const char *const headers[] = { e->auth, NULL };
+	const char *const headers[] = { e->auth, arena_printf(a, "X-Request-ID: %s", log_request_id()), NULL };
 	struct httpc_req rq = {
 		.method = method, .url = arena_printf(a, "http://executor%s", path), .unix_socket = e->socket,
 		.headers = headers, .body = body, .body_len = body_len, .content_type = body ? "application/json" : NULL,

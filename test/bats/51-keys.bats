@@ -188,7 +188,9 @@ ctl_key() {
 	api GET /sessions/none -H 'X-Request-ID: My.req_1-x'
 	[ "$(header x-request-id)" = My.req_1-x ]
 	expect .request_id My.req_1-x
-	grep -q '"request_id":"My.req_1-x"' "$LOG/sandbox.log"
+	[ "$(jq -r 'select(.request_id == "My.req_1-x" and .msg == "request") |
+		[.surface, .method, .route, .path, .status, .key_id, .role, .error_code] | @json' "$LOG/sandbox.log")" = \
+		"[\"public\",\"GET\",\"/api/v1/sessions/{id}\",\"/api/v1/sessions/none\",404,\"$ADMIN\",\"admin\",\"Sandbox.SessionNotFound\"]" ]
 	local id
 	for id in 'a b' "$(printf 'x%.0s' {1..129})" 'ä' '"'; do
 		api GET /sessions/none -H "X-Request-ID: $id"

@@ -128,12 +128,12 @@ health_is() { api GET //health; [ "$(jqb .status)" = "$1" ]; }
 }
 
 @test "SIGHUP: new workers, the new configuration, and not one request is lost" {
-	local old i
+	local old
 	old=$(workers)
 	later "$(code_of hup)"
 	poll 10 execution_is hup running
 	printf '[execution]\ndefault_timeout = 33\n' >>"$CONFIG"
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		kill -HUP "$(pid_of fcgi)"
 		at_once 40 GET /sessions/one
 		all_codes 200
