@@ -84,40 +84,44 @@ static int docker_inspect(struct rt *rt, const char *name, int64_t deadline, str
 
 /* ---- destroy ---- */
 
-/* DELETE until it is gone: the engine says 409 while somebody else removes it or still uses it. */
+/* 1 gone, 0 somebody is at it (409) or still uses it, -1. */
 static int delete_path(const struct docker_job *j, const char *path)
 {
-	for (;;) {
-		int st = docker_simple(j, "DELETE", path, 404);
+	int st = docker_simple(j, "DELETE", path, DOCKER_API_TAKEN);
 
-		if (st < 0)
-			return -1;
-		if (st == 204 || st == 404)
-			return 0;
-		if (st != 409 || clock_ms() + POLL_US / 1000 >= j->deadline)
-			return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not remove the container");
-		usleep(POLL_US);
-	}
+	if (st == 204 || st == 404)
+		return 1;
+	if (st == 409 || st < 0)
+		return st < 0 ? -1 : 0;
+	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not remove the container");
 }
 
-static int remove_container(const struct docker_job *j, const char *name)
-{
-	const char *path = name ? arena_printf(j->a, "/containers/%s?force=1&v=1", name) : NULL;
-
-	return delete_path(j, path);
-}
-
+/*
+ * All of it again until all is gone: a create whose caller was killed may still be under way in the engine, and its
+ * container appears after we found none. One that appears even later is found by its label.
+ */
 int docker_remove(const struct docker_job *j)
 {
+	const char *helper = docker_helper_name(j->name, j->a);
 	const char *workspace = docker_volume_workspace(j->name, j->a), *state = docker_volume_state(j->name, j->a);
+	const char *paths[] = {
+		arena_printf(j->a, "/containers/%s?force=1&v=1", j->name),
+		helper ? arena_printf(j->a, "/containers/%s?force=1", helper) : NULL,
+		workspace ? arena_printf(j->a, "/volumes/%s", workspace) : NULL,
+		state ? arena_printf(j->a, "/volumes/%s", state) : NULL,
+	};
 
-	if (!workspace || !state)
-		return fault_set(j->f, FAULT_INTERNAL, "request memory");
-	if (remove_container(j, j->name) < 0 || remove_container(j, docker_helper_name(j->name, j->a)) < 0)
-		return -1;
-	if (delete_path(j, arena_printf(j->a, "/volumes/%s", workspace)) < 0)
-		return -1;
-	return delete_path(j, arena_printf(j->a, "/volumes/%s", state));
+	for (;;) {
+		int rc = 1;
+
+		for (size_t i = 0; i < ARRAY_LEN(paths) && rc > 0; i++)
+			rc = delete_path(j, paths[i]);
+		if (rc)
+			return rc < 0 ? -1 : 0;
+		if (clock_ms() + POLL_US / 1000 >= j->deadline)
+			return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not remove the container in time");
+		usleep(POLL_US);
+	}
 }
 
 /*

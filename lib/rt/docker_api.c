@@ -95,7 +95,7 @@ int docker_api_do(struct docker_api *d, const struct docker_call *c, int expecte
 {
 	const char *url = c->path ? arena_printf(a, "%s" VERSION_PATH "%s", d->base, c->path) : NULL;
 	struct httpc *h = url ? take(d) : NULL;
-	bool post = !strcmp(c->method, "POST");
+	bool post = !strcmp(c->method, "POST"), taken;
 	struct httpc_req rq = {
 		.method = c->method, .url = url, .unix_socket = d->socket, .deadline = c->deadline, .watch_fd = -1,
 		.body = c->body ? c->body : post ? "" : NULL, .max_body = ANSWER_MAX,
@@ -112,7 +112,8 @@ int docker_api_do(struct docker_api *d, const struct docker_call *c, int expecte
 		return -1;
 	}
 	give_back(d, h);
-	if (rs->status >= 400 && rs->status != expected)
+	taken = expected == DOCKER_API_TAKEN && (rs->status == 404 || rs->status == 409);
+	if (rs->status >= 400 && rs->status != expected && !taken)
 		log_refusal(c, rs);
 	return (int)rs->status;
 }

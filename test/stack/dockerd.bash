@@ -52,8 +52,9 @@ stop_dockerd() {
 	pid=$(cat "$dir/docker.pid" 2>/dev/null) || pid=
 	if [ -n "$pid" ] && [ -e "/proc/$pid" ]; then
 		kill -CONT "$pid" 2>/dev/null
-		ids=$(docker -H "unix://$dir/docker.sock" ps -qa 2>/dev/null) &&
-			[ -z "$ids" ] || docker -H "unix://$dir/docker.sock" rm -fv $ids >/dev/null 2>&1
+		ids=$(docker -H "unix://$dir/docker.sock" ps -qa 2>/dev/null)
+		# shellcheck disable=SC2086	# many words
+		[ -z "$ids" ] || docker -H "unix://$dir/docker.sock" rm -fv $ids >/dev/null 2>&1
 		kill -TERM "$pid" 2>/dev/null
 		dockerd_wait_gone "$pid" 20 || kill -KILL "$pid"
 	fi

@@ -106,7 +106,7 @@ static void mounts_are_where_the_executor_expects_them(void **state)
 	struct json_object *o = config(&spec, &place, *state);
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct json_object *m = mount_at(o, rows[i].to), *from;
+		struct json_object *m = mount_at(o, rows[i].to), *from = NULL;
 		const char *options = m ? at(m, "options") : "";
 
 		CHECK_ROW(m && json_object_object_get_ex(m, "source", &from), i, rows[i].to);
