@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 #define CONNECT_MS  5000
-#define POLL_MS     1000
+#define POLL_MS     250	/* a half-closed TCP peer wakes no poll of libcurl: looked for as often as this */
 #define HEADERS_MAX 32768	/* bytes of an answer's header lines that are kept */
 
 struct httpc {
