@@ -32,7 +32,7 @@ struct waiter {
 	struct event          *timer;
 	bool                   output;	/* else the end */
 	bool                   is_err;
-	int64_t                after;
+	int64_t                after, limit;
 };
 
 struct http {
@@ -117,7 +117,8 @@ static struct output *stream_of(const struct job *j, bool is_err)
 	return is_err ? j->err : j->out;
 }
 
-static void send_output(struct evhttp_request *rq, const struct job *j, bool is_err, int64_t after)
+/* `limit`: bytes at most; 0: all there are. */
+static void send_output(struct evhttp_request *rq, const struct job *j, bool is_err, int64_t after, int64_t limit)
 {
 	struct output *o = stream_of(j, is_err);
 	struct evbuffer *b = evbuffer_new();
@@ -125,9 +126,15 @@ static void send_output(struct evhttp_request *rq, const struct job *j, bool is_
 	bool complete = j->state == JOB_ENDED || j->state == JOB_FREED;
 	char text[32];
 
+	if (limit && n > limit) {
+		n = limit;
+		complete = false;
+	}
 	header(rq, "Content-Type", "application/octet-stream");
-	snprintf(text, sizeof(text), "%lld", (long long)(n > 0 ? kept : after));
+	snprintf(text, sizeof(text), "%lld", (long long)(n > 0 ? after + n : kept));
 	header(rq, "X-Output-Next", text);
+	snprintf(text, sizeof(text), "%lld", (long long)kept);
+	header(rq, "X-Output-Size", text);
 	header(rq, "X-Output-Complete", complete ? "true" : "false");
 	snprintf(text, sizeof(text), "%lld", (long long)(o ? output_dropped(o) : 0));
 	header(rq, "X-Output-Dropped", text);
@@ -164,14 +171,19 @@ static void on_gone(struct evhttp_connection *c, void *arg)
 	free(arg);
 }
 
+static void send_now(const struct waiter *w)
+{
+	if (w->output)
+		send_output(w->rq, w->j, w->is_err, w->after, w->limit);
+	else
+		send_job(w->rq, 200, w->j);
+}
+
 static void answer(struct waiter *w)
 {
 	unlink_waiter(w);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(w->rq), NULL, NULL);
-	if (w->output)
-		send_output(w->rq, w->j, w->is_err, w->after);
-	else
-		send_job(w->rq, 200, w->j);
+	send_now(w);
 	free(w);
 }
 
@@ -192,23 +204,22 @@ static bool ready(const struct waiter *w)
 	return o && output_kept(o) > w->after;
 }
 
-static void wait_for(struct call *c, struct job *j, int64_t wait_s, bool output, bool is_err, int64_t after)
+/* Answers when what `now` waits for is there, at the latest after `wait_s`. */
+static void wait_for(struct call *c, struct waiter now, int64_t wait_s)
 {
-	struct waiter now = { .h = c->h, .rq = c->rq, .j = j, .output = output, .is_err = is_err, .after = after }, *w;
 	struct timeval tv = { .tv_sec = wait_s };
+	struct waiter *w;
 
-	if (wait_s <= 0 || ready(&now) || !(w = malloc(sizeof(*w)))) {
-		if (output)
-			send_output(c->rq, j, is_err, after);
-		else
-			send_job(c->rq, 200, j);
-		return;
+	now.h = c->h;
+	now.rq = c->rq;
+	w = wait_s <= 0 || ready(&now) ? NULL : malloc(sizeof(*w));
+	if (w) {
+		*w = now;
+		w->timer = evtimer_new(c->h->base, on_wait_over, w);
 	}
-	*w = now;
-	w->timer = evtimer_new(c->h->base, on_wait_over, w);
-	if (!w->timer || event_add(w->timer, &tv)) {
+	if (!w || !w->timer || event_add(w->timer, &tv)) {
 		free(w);
-		send_job(c->rq, 200, j);
+		send_now(&now);
 		return;
 	}
 	w->next = c->h->waiters;
@@ -317,24 +328,26 @@ static void get_execution(struct call *c)
 	int64_t wait = 0;
 
 	if (j && query_int(c, "wait", WAIT_MAX_S, &wait))
-		wait_for(c, j, wait, false, false, 0);
+		wait_for(c, (struct waiter){ .j = j }, wait);
 }
 
 static void get_output(struct call *c)
 {
 	struct job *j = find(c);
 	const char *stream = evhttp_find_header(&c->query, "stream");
-	int64_t wait = 0, after = 0;
+	struct waiter now = { .j = j, .output = true, .is_err = str_eq(stream, "stderr") };
+	int64_t wait = 0;
 	struct fault f;
 
-	if (!j || !query_int(c, "wait", WAIT_MAX_S, &wait) || !query_int(c, "after", INT64_MAX, &after))
+	if (!j || !query_int(c, "wait", WAIT_MAX_S, &wait) || !query_int(c, "after", INT64_MAX, &now.after) ||
+	    !query_int(c, "limit", INT64_MAX, &now.limit))
 		return;
 	if (stream && !str_eq(stream, "stdout") && !str_eq(stream, "stderr")) {
 		fault_set(&f, FAULT_EXE_INVALID, "stream is neither stdout nor stderr");
 		send_fault(c->h, c->rq, &f);
 		return;
 	}
-	wait_for(c, j, wait, true, str_eq(stream, "stderr"), after);
+	wait_for(c, now, wait);
 }
 
 static void cancel(struct call *c)
@@ -344,7 +357,7 @@ static void cancel(struct call *c)
 	if (!j)
 		return;
 	job_cancel(c->h->jobs, j);
-	wait_for(c, j, 1, false, false, 0);	/* the kill takes milliseconds */
+	wait_for(c, (struct waiter){ .j = j }, 1);	/* the kill takes milliseconds */
 }
 
 static void acknowledge(struct call *c)
@@ -466,10 +479,12 @@ struct http *http_open(struct event_base *base, struct jobs *js, const struct se
 		       size_t whysz)
 {
 	struct http *h = calloc(1, sizeof(*h));
-	int fd = listen_on(set->listen, why, whysz);
+	int fd = h ? listen_on(set->listen, why, whysz) : -1;
 
-	if (!h || fd < 0)
-		return NULL;
+	if (fd < 0) {
+		free(h);
+		return NULL;	/* the program ends, and what else it holds with it */
+	}
 	*h = (struct http){ .server = evhttp_new(base), .base = base, .jobs = js, .set = set, .trial = t,
 			    .a = arena_new(ARENA_BYTES), .started_ms = clock_ms() };
 	if (!h->server || !h->a || !evhttp_accept_socket_with_handle(h->server, fd)) {

@@ -1,11 +1,10 @@
 /* output.c: GET /executions/{id}/output (CONTRACT 4.5): from the executor while it has the log, else from the row. */
-#include "../lib/base/clock.h"
-#include "../lib/base/text.h"
 #include "../lib/work/dispatch.h"
 #include "execution.h"
 #include "handlers.h"
 
-#define SILENT_MS 30000		/* CONTRACT 2: ExecTimeout after 30 s of silence */
+#define PIECE       (1 << 20)
+#define ARENA_BYTES ((size_t)PIECE + (256 << 10))	/* a piece, its headers, the request */
 
 struct range { int64_t from, to; bool given; };	/* inclusive; to -1: the end */
 
@@ -37,102 +36,113 @@ static bool read_range(const char *h, struct range *x)
 	return x->given = !errno;
 }
 
-/* What is known of the stream: bytes [at, at + n) of `total` that exist now. */
-struct piece {
-	const char *data;
-	size_t      n;
-	int64_t     at, total, dropped, attempt;
-	bool        complete;
-};
+/* What the headers say of a stream. */
+struct facts { int64_t size, dropped, attempt; bool complete; };
 
-static void headers(struct req *r, const struct piece *p, int64_t next)
+/* Which bytes are answered: [from, to). */
+struct window { int64_t from, to; };
+
+static void headers(struct req *r, const struct facts *x, int64_t next)
 {
 	req_header(r, "X-Output-Next", arena_printf(r->a, "%lld", (long long)next));
-	req_header(r, "X-Output-Complete", p->complete ? "true" : "false");
-	req_header(r, "X-Output-Dropped", arena_printf(r->a, "%lld", (long long)p->dropped));
-	req_header(r, "X-Output-Attempt", arena_printf(r->a, "%lld", (long long)p->attempt));
+	req_header(r, "X-Output-Complete", x->complete ? "true" : "false");
+	req_header(r, "X-Output-Dropped", arena_printf(r->a, "%lld", (long long)x->dropped));
+	req_header(r, "X-Output-Attempt", arena_printf(r->a, "%lld", (long long)x->attempt));
 }
 
-static int beyond(int64_t total, struct fault *f)
+static int beyond(int64_t size, struct fault *f)
 {
-	fault_set(f, FAULT_RANGE, "the log has %lld bytes", (long long)total);
-	f->size = total;
+	fault_set(f, FAULT_RANGE, "the log has %lld bytes", (long long)size);
+	f->size = size;
 	return -1;
 }
 
-/* `p` begins at the absolute offset that was asked for, or where the range does (one from the end: 0). */
-static int answer(struct req *r, const struct piece *p, struct range x, struct fault *f)
+/* Makes the headers and the window; *status is 200 or 206. -1: 416. */
+static int choose(struct req *r, const struct facts *x, int64_t after, struct range g, struct window *w, int *status,
+		  struct fault *f)
 {
-	int64_t from, to;
-
-	if (!x.given) {
-		headers(r, p, p->at + (int64_t)p->n);
-		return req_bytes(r, 200, "application/octet-stream", p->data, p->n);
+	*w = (struct window){ after, x->size };
+	*status = 200;
+	if (g.given) {
+		w->from = g.from < 0 ? (x->size + g.from > 0 ? x->size + g.from : 0) : g.from;
+		w->to = g.to < 0 || g.to >= x->size ? x->size : g.to + 1;
+		*status = 206;
 	}
-	from = x.from < 0 ? (p->total + x.from > 0 ? p->total + x.from : 0) : x.from;
-	to = x.to < 0 || x.to >= p->total ? p->total - 1 : x.to;
-	if (from >= p->total)
-		return beyond(p->total, f);
-	headers(r, p, to + 1);
-	req_header(r, "Content-Range", arena_printf(r->a, "bytes %lld-%lld/%lld", (long long)from, (long long)to, (long long)p->total));
-	return req_bytes(r, 206, "application/octet-stream", p->data + (from - p->at), (size_t)(to - from + 1));
+	if (w->from > x->size || (g.given && w->from == x->size))
+		return beyond(x->size, f);
+	headers(r, x, w->to);
+	if (g.given)
+		req_header(r, "Content-Range", arena_printf(r->a, "bytes %lld-%lld/%lld", (long long)w->from,
+							    (long long)w->to - 1, (long long)x->size));
+	return 0;
 }
 
-/* From the row: whole as long as it was not shortened. 0, or -1. */
-static int from_row(struct req *r, bool is_err, int64_t after, struct range x, struct fault *f)
+/* From the row: whole as long as it was not shortened. */
+static int from_row(struct req *r, bool is_err, int64_t after, struct range g, struct fault *f)
 {
 	struct db *db = req_db(r, f);
 	struct execution e;
-	struct piece p;
+	struct window w;
+	const char *data;
+	int status;
 
 	if (!db || execution_load(db, r->params[0], &e, r->a, f) < 0)
 		return -1;
 	if (is_err ? e.stderr_truncated : e.stdout_truncated)
 		return fault_set(f, FAULT_FILE_NOT_FOUND, "the log of %.64s is no longer there", e.id);
-	p = (struct piece){
-		.data = is_err ? e.stderr_data : e.stdout_data, .total = (int64_t)(is_err ? e.stderr_len : e.stdout_len),
-		.dropped = is_err ? e.stderr_dropped_bytes : e.stdout_dropped_bytes, .attempt = e.attempt,
-		.complete = !execution_open(e.state), .at = after,
-	};
-	if (!p.data)
-		p.data = "";
-	if (after > p.total)
-		return beyond(p.total, f);
-	p.data += after;
-	p.n = (size_t)(p.total - after);
-	return answer(r, &p, x, f);
+	data = is_err ? e.stderr_data : e.stdout_data;
+	if (choose(r,
+		   &(struct facts){ .size = (int64_t)(is_err ? e.stderr_len : e.stdout_len), .attempt = e.attempt,
+				    .dropped = is_err ? e.stderr_dropped_bytes : e.stdout_dropped_bytes,
+				    .complete = !execution_open(e.state) },
+		   after, g, &w, &status, f) < 0)
+		return -1;
+	return req_bytes(r, status, "application/octet-stream", data ? data + w.from : "", (size_t)(w.to - w.from));
+}
+
+/* Piece by piece, so that a log of any length costs the memory of one. */
+static void stream(struct req *r, const struct executor *e, const char *id, bool is_err, struct window w, int status)
+{
+	struct arena *a = arena_new(ARENA_BYTES);
+	struct dispatch_piece p;
+	struct fault f = { 0 };
+
+	req_stream(r, status, "application/octet-stream", w.to - w.from);
+	while (a && w.from < w.to) {
+		int64_t limit = w.to - w.from < PIECE ? w.to - w.from : PIECE;
+
+		/* A failure now can only show as an answer that ends early: its length was told. */
+		if (dispatch_output(&r->t->work, e, id, is_err, w.from, limit, req_watch_fd(r), &p, a, &f) <= 0 || !p.n ||
+		    req_stream_write(r, p.data, p.n) < 0)
+			break;
+		w.from += (int64_t)p.n;
+		arena_reset(a);
+	}
+	arena_free(a);
 }
 
 /* From the executor. 1 answered, 0 it does not have the log, -1 fault. */
-static int from_executor(struct req *r, const struct execution_brief *b, bool is_err, int64_t after, struct range x,
+static int from_executor(struct req *r, const struct execution_brief *b, bool is_err, int64_t after, struct range g,
 			 struct fault *f)
 {
 	struct executor e;
-	struct httpc_resp rs;
-	struct piece p = { .at = after, .attempt = b->attempt };
-	const char *v;
-	int rc;
+	struct dispatch_piece p;
+	struct window w;
+	int rc, status;
 
 	req_db_done(r);
 	if (executor_of(&r->t->work, b->container_id, b->session_id, b->token_epoch, &e, r->a, f) < 0)
 		return -1;
-	rc = dispatch_output(&r->t->work, &e, b->id, is_err ? "stderr" : "stdout", after, clock_ms() + SILENT_MS, req_watch_fd(r),
-			     &rs, r->a, f);
-	if (rc < 0 && rs.timed_out)
-		return fault_set(f, FAULT_EXECUTOR_TIMEOUT, "the executor was silent for %d s", SILENT_MS / 1000);
-	if (rc < 0 || (rs.status != 200 && rs.status != 416))
-		return 0;
-	if ((v = httpc_header(&rs, "X-Output-Next", r->a)) && !text_int(v, 0, INT64_MAX, &p.total))
-		return 0;
-	if (rs.status == 416)
-		return beyond(p.total, f);
-	if ((v = httpc_header(&rs, "X-Output-Dropped", r->a)) && !text_int(v, 0, INT64_MAX, &p.dropped))
-		return 0;
-	v = httpc_header(&rs, "X-Output-Complete", r->a);
-	p.complete = str_eq(v, "true");
-	p.data = rs.body;
-	p.n = rs.len;
-	return answer(r, &p, x, f) < 0 ? -1 : 1;
+	/* The first byte tells how many there are. */
+	if ((rc = dispatch_output(&r->t->work, &e, b->id, is_err, 0, 1, req_watch_fd(r), &p, r->a, f)) <= 0)
+		return rc;
+	if (choose(r,
+		   &(struct facts){ .size = p.size, .dropped = p.dropped, .attempt = b->attempt,
+				    .complete = !execution_open(b->state) },
+		   after, g, &w, &status, f) < 0)
+		return -1;
+	stream(r, &e, b->id, is_err, w, status);
+	return 1;
 }
 
 /* GET /api/v1/executions/{id}/output */
@@ -155,7 +165,7 @@ int get_output(struct req *r, struct fault *f)
 	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) || execution_brief(db, r->params[0], &b, r->a, f) < 0)
 		return -1;
 	if (read_range(req_env(r, "HTTP_RANGE"), &x))
-		after = x.from > 0 ? x.from : 0;
+		after = 0;
 	if (str_eq(b.session_state, "running") &&
 	    (execution_open(b.state) || (is_err ? b.stderr_truncated : b.stdout_truncated)) &&
 	    (rc = from_executor(r, &b, is_err, after, x, f)) != 0)

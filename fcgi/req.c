@@ -15,6 +15,7 @@
 #include "target.h"
 
 #define READ_CHUNK 65536
+#define HEAD_BYTES 16384	/* all header lines of an answer */
 
 /* ---- the two ways in: FastCGI and plain CGI ---- */
 
@@ -28,17 +29,18 @@ static ssize_t read_some(struct req *r, char *buf, size_t n)
 	return r->fx ? FCGX_GetStr(buf, (int)n, ((FCGX_Request *)r->fx)->in) : (ssize_t)fread(buf, 1, n, stdin);
 }
 
-static void write_all(struct req *r, const char *p, size_t n)
+static int write_all(struct req *r, const char *p, size_t n)
 {
 	while (n) {
 		int step = n > READ_CHUNK ? READ_CHUNK : (int)n;
 		int k = r->fx ? FCGX_PutStr(p, step, ((FCGX_Request *)r->fx)->out) : (int)fwrite(p, 1, (size_t)step, stdout);
 
 		if (k <= 0)
-			return;		/* the client is gone: nobody to tell */
+			return -1;	/* the client is gone: nobody to tell */
 		p += k;
 		n -= (size_t)k;
 	}
+	return 0;
 }
 
 int req_watch_fd(const struct req *r)
@@ -373,11 +375,33 @@ static size_t put_headers(struct req *r, char *buf, size_t size, bool has_body)
 	return n < size ? n : 0;
 }
 
+void req_stream(struct req *r, int status, const char *type, int64_t n)
+{
+	char head[HEAD_BYTES];
+
+	r->status = status;
+	r->content_type = type;
+	r->nbytes = (size_t)n;
+	r->streamed = true;
+	bound_io(r, SO_SNDTIMEO);
+	(void)write_all(r, head, put_headers(r, head, sizeof(head), true));
+}
+
+int req_stream_write(struct req *r, const char *data, size_t n)
+{
+	if (!strcmp(r->method, "HEAD"))
+		return -1;
+	r->bytes_out += (int64_t)n;
+	return write_all(r, data, n);
+}
+
 void req_send(struct req *r, const struct fault *f)
 {
-	char head[16384];
+	char head[HEAD_BYTES];
 	size_t n;
 
+	if (r->streamed)
+		return;
 	if (f->info)
 		req_fault(r, f);
 	if (r->out) {
@@ -392,9 +416,9 @@ void req_send(struct req *r, const struct fault *f)
 	n = put_headers(r, head, sizeof(head), r->bytes != NULL);
 	if (r->nbytes > READ_CHUNK)
 		bound_io(r, SO_SNDTIMEO);
-	write_all(r, head, n);
+	(void)write_all(r, head, n);
 	if (r->bytes && strcmp(r->method, "HEAD")) {
-		write_all(r, r->bytes, r->nbytes);
+		(void)write_all(r, r->bytes, r->nbytes);
 		r->bytes_out = (int64_t)r->nbytes;
 	}
 }

@@ -76,7 +76,7 @@ struct req {
 	const char         *content_type;
 	struct { const char *name, *value; } headers[REQ_MAX_HEADERS];
 	size_t              nheaders;
-	bool                replayed;
+	bool                replayed, streamed;
 
 	/* Work that follows the answer (a container to stop): runs on the same thread, may take seconds. */
 	void (*after)(struct req *);
@@ -101,6 +101,9 @@ double  req_query_num(struct req *, struct jsn_check *c, const char *name, doubl
 int  req_reply(struct req *, int status, struct json_object *out, struct fault *) MUST_CHECK;
 int  req_empty(struct req *, int status);	/* 204, 304 */
 int  req_bytes(struct req *, int status, const char *type, const char *data, size_t n);
+/* The answer in pieces: headers now, then exactly `n` bytes. Write: -1, the client is gone. */
+void req_stream(struct req *, int status, const char *type, int64_t n);
+int  req_stream_write(struct req *, const char *data, size_t n) MUST_CHECK;
 /* `value` must be arena-owned or static and hold no line breaks (checked). Beyond REQ_MAX_HEADERS: dropped and logged. */
 void req_header(struct req *, const char *name, const char *value);
 

@@ -4,14 +4,16 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/text.h"
 #include "../token.h"
 #include "result.h"
 
 #define SUBMIT_MS    10000	/* an executor that does not take a body of 8 MiB in this time is not there */
 #define ACK_MS       2000
+#define SILENT_MS    30000	/* CONTRACT 2: ExecTimeout after 30 s of silence */
 #define POLL_S       25		/* one long poll; the executor accepts up to 30 (CONTRACT 10.1) */
 #define SLACK_MS     5000	/* for the answer of a long poll to arrive */
-#define MAX_ANSWER   (64 << 20)	/* a result of 32 MiB (CONTRACT 1.2) and its frame, or a piece of a log */
+#define MAX_ANSWER   (33 << 20)	/* a result of 32 MiB (CONTRACT 1.2) and its frame */
 #define PENDING_MAX  128	/* [execution] max_parallel + max_queue at their defaults, rounded up */
 #define LEASE_S      30
 
@@ -161,13 +163,34 @@ int dispatch_cancel(struct work *w, const struct executor *e, const char *id, in
 	return dispatch_wait(w, e, id, deadline, -1, &gone, a, f);
 }
 
-int dispatch_output(struct work *w, const struct executor *e, const char *id, const char *stream, int64_t after,
-		    int64_t deadline, int watch_fd, struct httpc_resp *rs, struct arena *a, struct fault *f)
+/* A number among an answer's headers; 0 when it is not there. */
+static int64_t number(const struct httpc_resp *rs, const char *name, struct arena *a)
 {
-	char path[160];
+	const char *v = httpc_header(rs, name, a);
+	int64_t n = 0;
 
-	snprintf(path, sizeof(path), "/executions/%s/output?stream=%s&after=%lld", id, stream, (long long)after);
-	return call(w, e, "GET", path, NULL, 0, deadline, watch_fd, rs, a, f);
+	return v && text_int(v, 0, INT64_MAX, &n) ? n : 0;
+}
+
+int dispatch_output(struct work *w, const struct executor *e, const char *id, bool is_err, int64_t after, int64_t limit,
+		    int watch_fd, struct dispatch_piece *p, struct arena *a, struct fault *f)
+{
+	struct httpc_resp rs;
+	char path[192];
+
+	snprintf(path, sizeof(path), "/executions/%s/output?stream=%s&after=%lld&limit=%lld", id,
+		 is_err ? "stderr" : "stdout", (long long)after, (long long)limit);
+	if (call(w, e, "GET", path, NULL, 0, clock_ms() + SILENT_MS, watch_fd, &rs, a, f) < 0)
+		return rs.timed_out ? fault_set(f, FAULT_EXECUTOR_TIMEOUT, "the executor was silent for %d s", SILENT_MS / 1000)
+				    : 0;
+	if (rs.status != 200 && rs.status != 416)
+		return 0;
+	*p = (struct dispatch_piece){
+		.data = rs.body, .n = rs.len, .size = number(&rs, "X-Output-Size", a),
+		.dropped = number(&rs, "X-Output-Dropped", a), .beyond = rs.status == 416,
+		.complete = str_eq(httpc_header(&rs, "X-Output-Complete", a), "true"),
+	};
+	return 1;
 }
 
 static void submit_all(struct work *w, const struct session *s, struct execution *x, int n, struct arena *a)

@@ -29,9 +29,19 @@ int dispatch_wait(struct work *, const struct executor *, const char *id, int64_
 /* Tells the executor that the result is kept. Best effort: it offers the result again otherwise. */
 void dispatch_ack(struct work *, const struct executor *, const char *id, struct arena *);
 
-/* The bytes of a stream from an absolute offset that exist now; the executor's answer as it is, whatever its status. */
-int dispatch_output(struct work *, const struct executor *, const char *id, const char *stream, int64_t after,
-		    int64_t deadline, int watch_fd, struct httpc_resp *, struct arena *, struct fault *) MUST_CHECK;
+/* A piece of a stream's log, as the executor has it. */
+struct dispatch_piece {
+	const char *data;
+	size_t      n;
+	int64_t     size;		/* bytes that can be read now, from offset 0 */
+	int64_t     dropped;
+	bool        complete;		/* the execution has ended and the piece reaches the log's end */
+	bool        beyond;		/* `after` is beyond `size`: no bytes */
+};
+
+/* Up to `limit` bytes from an absolute offset. 1 read, 0 the executor does not have the log, -1 (EXECUTOR_TIMEOUT when silent). */
+int dispatch_output(struct work *, const struct executor *, const char *id, bool is_err, int64_t after, int64_t limit,
+		    int watch_fd, struct dispatch_piece *, struct arena *, struct fault *) MUST_CHECK;
 
 /* Asks for the end and records what became of it, waiting `ms` at most. As dispatch_wait(). */
 int dispatch_cancel(struct work *, const struct executor *, const char *id, int64_t deadline, struct arena *, struct fault *)
