@@ -9,14 +9,13 @@
 
 /* Answered with EPERM (or ENOSYS where that makes libraries fall back): kernel surface that code does not need. */
 static const struct { const char *name; int err; } denied[] = {
-	{ "add_key", EPERM }, { "keyctl", EPERM }, { "request_key", EPERM },
-	{ "bpf", EPERM }, { "perf_event_open", EPERM }, { "userfaultfd", EPERM },
+	{ "perf_event_open", EPERM }, { "userfaultfd", EPERM },
 	{ "io_uring_setup", ENOSYS }, { "io_uring_enter", ENOSYS }, { "io_uring_register", ENOSYS },
 	{ "mount", EPERM }, { "umount2", EPERM }, { "pivot_root", EPERM }, { "chroot", EPERM },
 	{ "move_mount", EPERM }, { "open_tree", EPERM }, { "fsopen", EPERM }, { "fsconfig", EPERM },
 	{ "fsmount", EPERM }, { "fspick", EPERM }, { "mount_setattr", EPERM },
 	{ "setns", EPERM }, { "unshare", EPERM },
-	{ "ptrace", EPERM }, { "process_vm_readv", EPERM }, { "process_vm_writev", EPERM }, { "kcmp", EPERM },
+	{ "process_vm_readv", EPERM }, { "process_vm_writev", EPERM }, { "kcmp", EPERM },
 	{ "pidfd_getfd", EPERM }, { "process_madvise", EPERM },
 	{ "open_by_handle_at", EPERM }, { "name_to_handle_at", EPERM },
 	{ "acct", EPERM }, { "quotactl", EPERM }, { "quotactl_fd", EPERM }, { "syslog", EPERM },
@@ -29,7 +28,8 @@ static const struct { const char *name; int err; } denied[] = {
 
 /* No program has a reason to call these. */
 static const char *const fatal[] = {
-	"kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "create_module", "reboot",
+	"ptrace", "keyctl", "add_key", "request_key", "bpf", "kexec_load", "kexec_file_load", "init_module", "finit_module",
+	"delete_module", "create_module", "reboot",
 	"swapon", "swapoff", "iopl", "ioperm", "modify_ldt",
 };
 

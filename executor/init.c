@@ -34,11 +34,11 @@ static void set_limits(int64_t file_bytes)
 {
 	const struct rlimit nofile = { NOFILE, NOFILE }, core = { 0, 0 };
 	const struct rlimit fsize = { (rlim_t)file_bytes, (rlim_t)file_bytes };
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	/* Executions are the first victims, the executor the last; where proc forbids it the kernel's own choice stands. */
+	bool set = fd >= 0 && write(fd, "1000", 4) == 4;
 
-	/* Executions are the first victims when the container runs out of memory, the executor the last. */
-	if (fd < 0 || write(fd, "1000", 4) != 4 || close(fd) < 0)
-		fd = -1;	/* a proc that forbids it: the kernel's own choice stands */
+	(void)set;
 	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ||
 	    (file_bytes >= 0 && setrlimit(RLIMIT_FSIZE, &fsize) < 0))
 		fail(errno);
@@ -96,6 +96,23 @@ static pid_t start(char **argv, const sigset_t *mask, int *error_fd)
 	return pid;
 }
 
+/* The process that a thread belongs to; the thread itself when that is not told. */
+static pid_t group_of(pid_t tid)
+{
+	char path[64], text[1024], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	p = strstr(text, "\nTgid:");
+	return p ? (pid_t)strtol(p + 6, NULL, 10) : tid;
+}
+
 /* A fatal call: by the main process it ends the execution, by another one it fails. Returns the call's number or -1. */
 static int on_notify(int listener, pid_t main_pid)
 {
@@ -104,7 +121,7 @@ static int on_notify(int listener, pid_t main_pid)
 
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &rq) < 0)
 		return -1;
-	if ((pid_t)rq.pid == main_pid)
+	if (group_of((pid_t)rq.pid) == main_pid)
 		return rq.data.nr;
 	rs.id = rq.id;
 	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &rs);

@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -169,8 +170,8 @@ void jobs_stop(struct jobs *js)
 
 void job_free_result(struct jobs *js, struct job *j, bool all)
 {
-	bool long_log = j->out && (output_total(j->out) > js->set->output_inline_bytes ||
-				   output_total(j->err) > js->set->output_inline_bytes);
+	(void)js;
+	bool long_log = j->out && (output_total(j->out) > j->output_inline || output_total(j->err) > j->output_inline);
 
 	free(TAKE_PTR(j->result));
 	spool_drop(j->id);
@@ -264,9 +265,9 @@ static void start_one(struct jobs *js, struct job *j)
 
 	js->queued--;
 	spool_log_path(j->id, "stdout", path, sizeof(path));
-	j->out = output_new(path, j->output_max, js->set->output_inline_bytes);
+	j->out = output_new(path, j->output_max, j->output_inline);
 	spool_log_path(j->id, "stderr", path, sizeof(path));
-	j->err = output_new(path, j->output_max, js->set->output_inline_bytes);
+	j->err = output_new(path, j->output_max, j->output_inline);
 	if (!j->out || !j->err || launch(js, j) < 0) {
 		log_error("job.launch", S("execution_id", j->id), S("error", strerror(errno)));
 		keep_result(js, j, NULL, false);
@@ -367,10 +368,36 @@ static void on_sample(evutil_socket_t fd, short what, void *arg)
 struct body {
 	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint, *limit_action;
 	struct json_object *event, *env;
-	int64_t attempt, timeout, output_max;
+	int64_t attempt, timeout, output_max, output_inline;
 };
 
 #define AT(f) offsetof(struct body, f)
+
+static bool identifier_ok(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if (!strchr("_$", *p) && !isalpha((unsigned char)*p) && (p == s || !isdigit((unsigned char)*p)) &&
+		    (unsigned char)*p < 0x80)
+			return false;
+	return true;
+}
+
+static void check_env(struct jsn_check *c, struct json_object *env)
+{
+	char path[160];
+
+	if (!env)
+		return;
+	json_object_object_foreach(env, name, value) {
+		snprintf(path, sizeof(path), "env_vars.%.128s", name);
+		if (!*name || strchr(name, '='))
+			jsn_bad(c, "value_error", path, NULL, "is not a name");
+		else if (!json_object_is_type(value, json_type_string))
+			jsn_bad(c, "string_type", path, value, "must be a string");
+		else if (strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+			jsn_bad(c, "value_error", path, NULL, "must not hold U+0000");
+	}
+}
 
 static int read_body(struct jobs *js, struct json_object *in, struct body *b, struct arena *a, struct fault *f)
 {
@@ -388,6 +415,7 @@ static int read_body(struct jobs *js, struct json_object *in, struct body *b, st
 		{ "env_vars", NULL, JSN_OBJ, false, AT(env), 0, 0, NULL },
 		{ "entrypoint", NULL, JSN_STR, false, AT(entrypoint), 1, 128, NULL },
 		{ "output_max_bytes", NULL, JSN_INT, false, AT(output_max), 1024, s->output_max_bytes, NULL },
+		{ "output_inline_bytes", NULL, JSN_INT, false, AT(output_inline), 1024, s->output_inline_bytes, NULL },
 		{ "output_limit_action", NULL, JSN_ENUM, false, AT(limit_action), 0, 0, actions },
 	};
 	struct jsn_check c = { .a = a, .where = "body" };
@@ -396,6 +424,9 @@ static int read_body(struct jobs *js, struct json_object *in, struct body *b, st
 	jsn_read(&c, in, NULL, fields, ARRAY_LEN(fields), b);
 	if (b->execution_id && !ident_ok(b->execution_id))
 		jsn_bad(&c, "value_error", "execution_id", NULL, "is not an id");
+	if (b->entrypoint && !identifier_ok(b->entrypoint))
+		jsn_bad(&c, "value_error", "entrypoint", NULL, "is not an identifier");
+	check_env(&c, b->env);
 	if (jsn_done(&c, f) == 0)
 		return 0;
 	memcpy(detail, f->detail, sizeof(detail));
@@ -442,6 +473,7 @@ static struct job *new_job(const struct body *b, const struct lang *l, const cha
 	j->attempt = b->attempt;
 	j->timeout_s = b->timeout;
 	j->output_max = b->output_max;
+	j->output_inline = b->output_inline;
 	j->output_kill = !strcmp(b->limit_action, "kill");
 	j->lang = l;
 	j->out_fd = j->err_fd = j->result_fd = j->report_fd = j->info_fd = -1;
@@ -482,6 +514,7 @@ int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t
 	       struct job **out, struct fault *f)
 {
 	struct body b = { .attempt = 1, .timeout = 30, .output_max = js->set->output_max_bytes,
+			  .output_inline = js->set->output_inline_bytes,
 			  .limit_action = js->set->limit_action };
 	const struct lang *l;
 	struct job *j;

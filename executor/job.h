@@ -23,7 +23,7 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED, JOB_FREED };
 struct job {
 	struct job    *next;			/* newest first */
 	char           id[65];
-	int64_t        attempt, timeout_s, output_max;
+	int64_t        attempt, timeout_s, output_max, output_inline;
 	bool           output_kill;		/* more output than that ends it */
 	enum job_state state;
 	const struct lang *lang;

@@ -8,20 +8,61 @@
 #define PIDS_MAX  4096	/* processes of one container that are looked at */
 #define DEPTH_MAX 64
 
-/* The same fact has another file in each version; the first that opens is used. */
-static const char *const oom_files[] = { "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control" };
-static const char *const pid_files[] = { "/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events" };
-static const char *const mem_files[] = { "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes" };
-static const char *const cpu_files[] = { "/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage",
-					 "/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage" };
+/* Where a fact stands, version by version; the first that opens is used. Controller "": version 2. */
+struct source { const char *controller, *mount, *file; };
+
+static const struct source oom_at[] = {
+	{ "", "/sys/fs/cgroup", "memory.events" }, { "memory", "/sys/fs/cgroup/memory", "memory.oom_control" },
+};
+static const struct source pid_at[] = {
+	{ "", "/sys/fs/cgroup", "pids.events" }, { "pids", "/sys/fs/cgroup/pids", "pids.events" },
+};
+static const struct source mem_at[] = {
+	{ "", "/sys/fs/cgroup", "memory.current" }, { "memory", "/sys/fs/cgroup/memory", "memory.usage_in_bytes" },
+};
+static const struct source cpu_at[] = {
+	{ "", "/sys/fs/cgroup", "cpu.stat" }, { "cpuacct", "/sys/fs/cgroup/cpuacct", "cpuacct.usage" },
+	{ "cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpuacct.usage" },
+};
 static int oom_fd = -1, pid_fd = -1, mem_fd = -1, cpu_fd = -1, io_fd = -1;
 
-static int first_of(const char *const *files, size_t n)
+/* Our cgroup in the hierarchy of a controller, "" when it is the root or not told. */
+static void own_group(const char *controller, char *out, size_t size)
 {
-	for (size_t i = 0; i < n; i++) {
-		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[512];
 
-		if (fd >= 0)
+	out[0] = '\0';
+	while (f && fgets(line, sizeof(line), f)) {
+		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL, *save, *word;
+		bool ours;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		ours = !*controller && !list[1];
+		for (word = strtok_r(list + 1, ",", &save); word && !ours; word = strtok_r(NULL, ",", &save))
+			ours = !strcmp(word, controller);
+		if (ours && strcmp(path, "/"))
+			snprintf(out, size, "%s", path);
+	}
+	if (f)
+		fclose(f);
+}
+
+/* A container may see its own group at the mount itself, while /proc/self/cgroup tells the host's path. */
+static int open_first(const struct source *at, size_t n)
+{
+	char group[400], path[512];
+	int fd;
+
+	for (size_t i = 0; i < 2 * n; i++) {
+		const struct source *s = &at[i / 2];
+
+		own_group(s->controller, group, sizeof(group));
+		snprintf(path, sizeof(path), "%s%s/%s", s->mount, i % 2 ? "" : group, s->file);
+		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0)
 			return fd;
 	}
 	return -1;
@@ -29,10 +70,10 @@ static int first_of(const char *const *files, size_t n)
 
 void meter_open(void)
 {
-	oom_fd = first_of(oom_files, ARRAY_LEN(oom_files));
-	pid_fd = first_of(pid_files, ARRAY_LEN(pid_files));
-	mem_fd = first_of(mem_files, ARRAY_LEN(mem_files));
-	cpu_fd = first_of(cpu_files, ARRAY_LEN(cpu_files));
+	oom_fd = open_first(oom_at, ARRAY_LEN(oom_at));
+	pid_fd = open_first(pid_at, ARRAY_LEN(pid_at));
+	mem_fd = open_first(mem_at, ARRAY_LEN(mem_at));
+	cpu_fd = open_first(cpu_at, ARRAY_LEN(cpu_at));
 	io_fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
 }
 

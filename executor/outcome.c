@@ -39,6 +39,10 @@ static void read_answer(const struct jobs *js, struct job *j, struct answer *x, 
 		x->invalid = why;
 		return;
 	}
+	if (!jsn_unique(x->text, (size_t)n)) {	/* the control plane's parser refuses those, and the whole result with it */
+		x->invalid = "an object has two members of the same name";
+		return;
+	}
 	x->nvalue = jsn_span(x->text, (size_t)n, "value", &x->value);
 	x->nerror = x->nvalue ? 0 : jsn_span(x->text, (size_t)n, "error", &x->error);
 	x->too_large = (int64_t)x->nvalue > js->set->max_return_bytes;
@@ -102,11 +106,11 @@ static size_t escaped(const char *text, size_t n)
 
 static struct json_object *stream(struct json_object *o, const char *name, const struct output *out, struct arena *a)
 {
-	const char *text = "";	/* of one that never started */
+	const char *text;
 	size_t n = 0;
 	bool cut = false;
 
-	if (out && !(text = output_inline(out, a, &n, &cut)))
+	if (!(text = output_inline(out, a, &n, &cut)))
 		return jsn_put(o, name, NULL);
 	/* Keys must outlive the object: they are arena text. */
 	if (text_utf8_ok(text, n) && escaped(text, n) <= n + n / 3) {
@@ -116,9 +120,9 @@ static struct json_object *stream(struct json_object *o, const char *name, const
 		o = jsn_str(o, name, text_base64(a, text, n));
 		o = jsn_str(o, arena_printf(a, "%s_encoding", name), "base64");
 	}
-	o = jsn_int(o, arena_printf(a, "%s_bytes", name), out ? output_total(out) : 0);
+	o = jsn_int(o, arena_printf(a, "%s_bytes", name), output_total(out));
 	o = jsn_bool(o, arena_printf(a, "%s_truncated", name), cut);
-	return jsn_int(o, arena_printf(a, "%s_dropped_bytes", name), out ? output_dropped(out) : 0);
+	return jsn_int(o, arena_printf(a, "%s_dropped_bytes", name), output_dropped(out));
 }
 
 static struct json_object *metrics(const struct job *j)

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#define MARK_BYTES 64	/* the line between the two ends, part of the inline size */
+
 struct output {
 	char   *path;
 	int     fd;
@@ -92,10 +94,10 @@ int output_append(struct output *o, const char *p, size_t n)
 	return rc;
 }
 
-int64_t output_total(const struct output *o)   { return o->total; }
-int64_t output_kept(const struct output *o)    { return o->kept; }
-int64_t output_dropped(const struct output *o) { return o->total - o->kept; }
-int     output_fd(const struct output *o)      { return o->fd; }
+int64_t output_total(const struct output *o)   { return o ? o->total : 0; }
+int64_t output_kept(const struct output *o)    { return o ? o->kept : 0; }
+int64_t output_dropped(const struct output *o) { return o ? o->total - o->kept : 0; }
+int     output_fd(const struct output *o)      { return o ? o->fd : -1; }
 
 ssize_t output_read(const struct output *o, int64_t at, char *buf, size_t n)
 {
@@ -123,29 +125,76 @@ static size_t tail(const struct output *o, char *buf, size_t n)
 	return (size_t)k + from_ring;
 }
 
-char *output_inline(const struct output *o, struct arena *a, size_t *len, bool *cut)
+/* How many of the first n bytes to keep so that no character is torn at their end. */
+static size_t whole_end(const char *p, size_t n)
 {
-	size_t half = (size_t)o->inline_bytes / 2, n;
-	char line[96], *p;
-	ssize_t head;
+	for (size_t back = 1; back <= 3 && back <= n; back++) {
+		unsigned char c = (unsigned char)p[n - back];
+
+		if ((c & 0xc0) == 0x80)
+			continue;
+		return c >= 0xc0 && back < (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) ? n - back : n;
+	}
+	return n;
+}
+
+/* How many bytes to leave out at the start, where a character's rest may stand. Bytes that are no text stay. */
+static size_t torn_start(const char *p, size_t n)
+{
+	size_t k = 0;
+
+	while (k < n && k < 4 && ((unsigned char)p[k] & 0xc0) == 0x80)
+		k++;
+	return k < 4 ? k : 0;
+}
+
+/* Moves the tail at p + n behind a line that names what is left out between. */
+static size_t join(const struct output *o, char *p, size_t head, const char *end, size_t n)
+{
+	size_t skip = torn_start(end, n);
+	char line[MARK_BYTES];
 	int k;
 
-	*cut = o->total > o->inline_bytes;
-	if (!(p = arena_alloc(a, (size_t)(*cut ? o->inline_bytes : o->total) + sizeof(line) + 1)))
+	head = whole_end(p, head);
+	end += skip;
+	n -= skip;
+	k = snprintf(line, sizeof(line), "\n... %lld bytes omitted ...\n", (long long)(o->total - (int64_t)(head + n)));
+	memcpy(p + head, line, (size_t)k);
+	memcpy(p + head + (size_t)k, end, n);
+	return head + (size_t)k + n;
+}
+
+char *output_inline(const struct output *o, struct arena *a, size_t *len, bool *cut)
+{
+	bool fits = !o || o->total <= o->inline_bytes;
+	size_t half = o ? (size_t)(o->inline_bytes - MARK_BYTES) / 2 : 0, n;
+	size_t most = fits ? (size_t)output_kept(o) : half;
+	char *p = arena_alloc(a, (fits ? (size_t)output_total(o) : (size_t)o->inline_bytes) + MARK_BYTES + 1), *end;
+	ssize_t head;
+
+	if (!p)
 		return NULL;
-	if (!*cut) {
-		head = output_read(o, 0, p, (size_t)o->total);
-		*len = head > 0 ? (size_t)head : 0;
+	*len = 0;
+	*cut = false;
+	if (!o)
+		return p;
+	if ((head = output_read(o, 0, p, most)) < 0)
+		head = 0;
+	*len = (size_t)head;
+	*cut = o->total > head;
+	if (!*cut)
+		return p;
+	/* Behind a log that was full before the inline view was, the ring may hold all the rest. */
+	n = (int64_t)half < o->total - head ? half : (size_t)(o->total - head);
+	if (!(end = arena_alloc(a, n + 1)))
+		return NULL;
+	n = tail(o, end, n);
+	if ((int64_t)n + head < o->total) {
+		*len = join(o, p, (size_t)head, end, n);
 		return p;
 	}
-	/* The line is part of the inline size. */
-	half -= sizeof(line) / 2;
-	if ((head = output_read(o, 0, p, half)) < 0)
-		head = 0;
-	n = (size_t)head;
-	k = snprintf(line, sizeof(line), "\n... %lld bytes omitted ...\n", (long long)o->total - (long long)n - (long long)half);
-	memcpy(p + n, line, (size_t)k);
-	n += (size_t)k;
-	*len = n + tail(o, p + n, half);
+	memcpy(p + head, end, n);
+	*len = (size_t)head + n;
+	*cut = false;
 	return p;
 }

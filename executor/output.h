@@ -15,6 +15,7 @@ void           output_free(struct output *, bool remove_file);
 
 /* 0, or -1 with errno when the log cannot be written (its bytes are then counted as dropped). */
 int     output_append(struct output *, const char *p, size_t n) MUST_CHECK;
+/* Of NULL, the stream of an execution that never started: nothing. */
 int64_t output_total(const struct output *);	/* bytes the code wrote */
 int64_t output_kept(const struct output *);	/* bytes that can be read back */
 int64_t output_dropped(const struct output *);

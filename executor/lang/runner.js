@@ -13,6 +13,19 @@
   process.argv = [process.argv[0], name];
   const started = process.hrtime.bigint();
 
+  // A pipe that does not block keeps 64 KiB; the rest would be lost when the process ends.
+  for (const stream of ['stdout', 'stderr']) {
+    const own = Object.getOwnPropertyDescriptor(process, stream);
+    let made;
+    Object.defineProperty(process, stream, { ...own, get() {
+      if (!made) {
+        made = own.get.call(process);
+        if (made._handle && made._handle.setBlocking) made._handle.setBlocking(true);
+      }
+      return made;
+    } });
+  }
+
   const send = (text) => {
     const data = Buffer.from(text);
     let at = 0;

@@ -250,7 +250,7 @@ said_up() { api GET "/executions/$1/output"; [ "$body" = up ]; }
 		libc = ctypes.CDLL(None, use_errno=True)
 		def handler(event):
 		    answers = {}
-		    for name, number in {"mount": 165, "unshare": 272, "ptrace": 101, "bpf": 321, "keyctl": 250}.items():
+		    for name, number in {"mount": 165, "unshare": 272, "chroot": 161, "pidfd_getfd": 438}.items():
 		        libc.syscall(number, 0, 0, 0, 0, 0)
 		        answers[name] = ctypes.get_errno()
 		    return answers
