@@ -39,6 +39,8 @@ teardown_file() {
 		. "$TOP/test/stack/dockerd.bash"
 		stop_dockerd "$DIR/d"
 	fi
+	# The deployment's own group stays for the next container.
+	find /sys/fs/cgroup -depth -type d -name "sandbox-$D*" -exec rmdir {} + 2>/dev/null
 	rm -rf "$DIR"
 	return 0
 }
