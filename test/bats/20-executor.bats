@@ -6,7 +6,11 @@ load executor
 setup_file() {
 	export MEMORY=402653184 PIDS=200
 	ex_up
+	export EX_SHARED=$EX
 }
+
+# A test that starts an executor of its own leaves none behind, also when it fails.
+teardown() { [ "${EX:-}" = "$EX_SHARED" ] || ex_down; }
 
 teardown_file() { ex_down; }
 

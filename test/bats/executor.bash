@@ -59,6 +59,7 @@ receiver_up() {
 receiver_down() {
 	local pid
 
+	[ -e "$EX/receiver.pid" ] || return 0
 	pid=$(cat "$EX/receiver.pid")
 	kill "$pid" 2>/dev/null || true
 	poll 5 not kill -0 "$pid"
@@ -98,9 +99,12 @@ ex_up() {
 	poll 10 ex_listens || { cat "$EX/log" >&2; ex_down; return 1; }
 }
 
-ex_stop() { # [SIGNAL]; the exit code is in $ex_exit
+# ex_stop [SIGNAL]: the exit code is in $ex_exit
+# shellcheck disable=SC2034
+ex_stop() {
 	local pid
 
+	[ -e "$EX/pid" ] || return 0
 	pid=$(cat "$EX/pid")
 	kill -s "${1:-TERM}" "$pid" 2>/dev/null || true
 	ex_exit=0
@@ -114,6 +118,7 @@ ex_down() {
 	receiver_down || true
 	cgroup_drop "$EX_CGROUP"
 	rm -rf "$EX"
+	unset EX
 }
 
 # ---- requests ----
@@ -194,4 +199,5 @@ calls() { jq -c --arg w "/$1" "select(.path | endswith(\$w)) | ${2:-.}" "$EX/cal
 called() { [ -n "$(calls "$@")" ]; }
 
 # Processes of the host whose command line holds a word.
+# shellcheck disable=SC2062
 alive() { grep -slF -f - /proc/[0-9]*/cmdline <<<"$1" 2>/dev/null | wc -l; }
