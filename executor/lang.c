@@ -1,7 +1,13 @@
 #include "lang.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "../lib/base/clock.h"
 #include "../lib/base/embed.h"
-#include "../lib/base/proc.h"
 
 EMBED(runner_py);
 EMBED(runner_js);
@@ -26,26 +32,68 @@ static const char *const candidates[LANG_COUNT][3] = {
 };
 
 /* The first word with a digit of what `--version` prints. */
-static void ask_version(struct lang *l)
+static void take_version(struct lang *l, const char *text)
 {
-	const char *const argv[] = { l->program, "--version", NULL }, *const envp[] = { "LC_ALL=C", NULL };
-	struct proc_spec sp = { .argv = argv, .envp = envp, .max_output = 512, .timeout_ms = VERSION_MS };
-	struct proc_result r;
-
-	if (proc_run(&sp, &r) < 0)
-		return;
-	for (const char *p = r.out; *p;) {
+	for (const char *p = text; *p;) {
 		size_t n = strcspn(p, " \n,(");
 		const char *w = *p == 'v' ? p + 1 : p;
 
 		if (*w >= '0' && *w <= '9' && n < sizeof(l->version)) {
 			memcpy(l->version, w, n - (size_t)(w - p));
-			break;
+			return;
 		}
 		p += n + strspn(p + n, " \n,(");
 	}
-	proc_result_free(&r);
 }
+
+/* Starts `program --version`; its answer comes on *fd. 0 when it could not be started. */
+static pid_t ask(const char *program, int *fd)
+{
+	const char *const argv[] = { program, "--version", NULL }, *const envp[] = { "LC_ALL=C", NULL };
+	posix_spawn_file_actions_t fa;
+	pid_t pid = 0;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return 0;
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, p[1], STDOUT_FILENO);
+	if (posix_spawn(&pid, program, &fa, NULL, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp))
+		pid = 0;
+	posix_spawn_file_actions_destroy(&fa);
+	close(p[1]);
+	if (pid)
+		*fd = p[0];
+	else
+		close(p[0]);
+	return pid;
+}
+
+/* What it said until it ended; killed when it takes too long. */
+static void hear(struct lang *l, pid_t pid, int fd, int64_t until)
+{
+	char text[512];
+	size_t n = 0;
+	ssize_t k = 1;
+	int st;
+
+	while (k > 0 && n < sizeof(text) - 1) {
+		struct pollfd pf = { .fd = fd, .events = POLLIN };
+		int64_t left = until - clock_ms();
+
+		k = left > 0 && poll(&pf, 1, (int)left) > 0 ? read(fd, text + n, sizeof(text) - 1 - n) : 0;
+		n += k > 0 ? (size_t)k : 0;
+	}
+	text[n] = '\0';
+	close(fd);
+	kill(pid, SIGKILL);	/* of one that has ended: nothing */
+	while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
+		;
+	take_version(l, text);
+}
+
+static pid_t asked[LANG_COUNT];
+static int   answers[LANG_COUNT];
 
 void lang_detect(bool versions)
 {
@@ -57,9 +105,17 @@ void lang_detect(bool versions)
 		for (size_t j = 0; j < ARRAY_LEN(candidates[i]) && !rows[i].program; j++)
 			if (candidates[i][j] && access(candidates[i][j], X_OK) == 0)
 				rows[i].program = candidates[i][j];
-		if (rows[i].program && versions)
-			ask_version(&rows[i]);
+		asked[i] = rows[i].program && versions ? ask(rows[i].program, &answers[i]) : 0;
 	}
+}
+
+void lang_versions(void)
+{
+	int64_t until = clock_ms() + VERSION_MS;
+
+	for (size_t i = 0; i < LANG_COUNT; i++)
+		if (asked[i])
+			hear(&rows[i], asked[i], answers[i], until);
 }
 
 const struct lang *lang_find(const char *name)

@@ -17,8 +17,9 @@ struct lang {
 
 #define LANG_COUNT 3
 
-/* Looks for the interpreters; asks each for its version when `versions`. */
+/* Looks for the interpreters; when `versions`, each begins to tell its own meanwhile: lang_versions() hears them. */
 void lang_detect(bool versions);
+void lang_versions(void);
 
 /* By name; NULL: no such language or not in this image. */
 const struct lang *lang_find(const char *name);

@@ -124,6 +124,7 @@ static int run(void)
 		return EXIT_SYSTEM;
 	}
 	trial_run(&trial, &jobs);
+	lang_versions();
 	if (watch_signals() < 0 || !(http = http_open(base, &jobs, &set, &trial, why, sizeof(why)))) {
 		fprintf(stderr, "sandbox-executor: %s\n", why);
 		return EXIT_SYSTEM;
