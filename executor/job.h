@@ -69,7 +69,7 @@ struct jobs {
 /* Prepares filter and view; spooled results of an earlier life come back as ENDED. -1 with a message in `why`. */
 int jobs_open(struct jobs *, const struct settings *, struct event_base *, char *why, size_t whysz) MUST_CHECK;
 
-/* `in`: the parsed body of POST /executions, `text` its raw form. 201 or 200 (known) in *status; -1 with a fault. */
+/* submit.c. `in`: the parsed body of POST /executions, `text` its raw form. 201 or 200 (known) in *status; -1 with a fault. */
 int job_submit(struct jobs *, struct json_object *in, const char *text, size_t len, struct arena *, int *status,
 	       struct job **out, struct fault *) MUST_CHECK;
 struct job *job_find(struct jobs *, const char *id);
@@ -79,6 +79,9 @@ void job_cancel(struct jobs *, struct job *);
 void job_free_result(struct jobs *, struct job *, bool all);
 void jobs_stop(struct jobs *);		/* SIGTERM: running ones end crashed, session_ended */
 void jobs_reap(struct jobs *);		/* SIGCHLD; also everybody else's orphans */
+
+void jobs_start_next(struct jobs *);	/* as many of the queued ones as may run, the oldest first */
+void job_free_input(struct job *);
 
 const char *job_state_name(const struct job *);
 
