@@ -52,8 +52,10 @@ static int deny_arguments(scmp_filter_ctx c)
 	for (unsigned long bit = 1; bit && !rc; bit <<= 1)
 		if (ns & bit)
 			rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit));
+	/* The kernel reads an int, the filter the whole register: its high half says nothing. */
 	for (size_t i = 0; i < ARRAY_LEN(families) && !rc; i++)
-		rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (unsigned)families[i], 0));
+		rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+				      SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, (unsigned)families[i]));
 	/* Typing into the terminal of whoever started us (CVE-2017-5226). */
 	if (!rc)
 		rc = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
