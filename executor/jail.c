@@ -20,6 +20,20 @@ static bool hidden(const char *name)
 	return false;
 }
 
+/* /srv, /media and the like of an image. One that cannot be read is not known to be empty. */
+static bool is_empty(const char *path)
+{
+	DIR *d = opendir(path);
+	bool found = !d;
+	struct dirent *e;
+
+	while (d && !found && (e = readdir(d)))
+		found = strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	if (d)
+		closedir(d);
+	return !found;
+}
+
 static void add_root(struct jail_view *v, const char *dir, const char *name)
 {
 	struct jail_root *r = &v->roots[v->n];
@@ -30,6 +44,7 @@ static void add_root(struct jail_view *v, const char *dir, const char *name)
 	    snprintf(r->path, sizeof(r->path), "%s/%s", dir, name) >= (int)sizeof(r->path) || lstat(r->path, &st) < 0)
 		return;
 	r->link[0] = '\0';
+	r->empty = S_ISDIR(st.st_mode) && is_empty(r->path);
 	if (S_ISLNK(st.st_mode)) {
 		if ((n = readlink(r->path, r->link, sizeof(r->link) - 1)) < 0)
 			return;
@@ -96,7 +111,7 @@ static void put_proc(struct args *a, const struct jail_spec *s)
 		PUT(a, "--ro-bind", "/proc", "/proc");
 	for (size_t i = 0; s->private_proc && i < ARRAY_LEN(masked); i++) {
 		snprintf(path, sizeof(path), "/proc/%s", masked[i]);
-		if (access(path, F_OK) == 0)
+		if (access(path, R_OK) == 0)	/* what our uid cannot read, code with the same uid cannot either */
 			PUT(a, "--ro-bind", "/dev/null", path);
 	}
 }
@@ -110,13 +125,15 @@ static void put_files(struct args *a, const struct jail_spec *s)
 
 		if (r->link[0])
 			PUT(a, "--symlink", r->link, r->path);
+		else if (r->empty)
+			PUT(a, "--dir", r->path);
 		else
 			PUT(a, "--ro-bind", r->path, r->path);
 	}
 	if (access(s->state_dir, F_OK) == 0)
 		PUT(a, "--tmpfs", s->state_dir, "--remount-ro", s->state_dir);
 	snprintf(size, sizeof(size), "%lld", (long long)s->tmp_bytes);
-	PUT(a, "--dev", "/dev", "--size", size, "--tmpfs", "/tmp", "--dir", "/run");
+	PUT(a, "--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--dir", "/run");
 	put_proc(a, s);
 	PUT(a, "--bind", s->workspace, "/workspace");
 	if (s->view->has_deps)

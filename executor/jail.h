@@ -10,7 +10,11 @@
 #define JAIL_ROOTS_MAX 64
 
 /* One entry of the image's root that executions see. */
-struct jail_root { char path[256]; char link[256]; };	/* link: target of a symlink, "" for a directory */
+struct jail_root {
+	char path[256];
+	char link[256];		/* target of a symlink, "" for a directory */
+	bool empty;		/* made anew instead of mounted: each mount costs every execution 0.2 ms */
+};
 
 struct jail_view {
 	struct jail_root roots[JAIL_ROOTS_MAX];

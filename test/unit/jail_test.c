@@ -6,8 +6,8 @@
 #include "../../executor/jail.h"
 
 static const struct jail_view view = {
-	.roots = { { "/usr", "" }, { "/bin", "usr/bin" }, { "/etc", "" } },
-	.n = 3,
+	.roots = { { .path = "/usr" }, { .path = "/bin", .link = "usr/bin" }, { .path = "/etc" }, { .path = "/srv", .empty = true } },
+	.n = 4,
 };
 static const char *const env[] = { "HOME", "/workspace", "A", "b c", NULL };
 
@@ -45,8 +45,8 @@ static void every_execution_gets(void **state)
 	static const char *const parts[] = {
 		"--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--unshare-net",
 		"--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop ALL", "--hostname sandbox",
-		"--ro-bind /usr /usr", "--symlink usr/bin /bin", "--ro-bind /etc /etc", "--dev /dev", "--proc /proc",
-		"--size 536870912 --tmpfs /tmp", "--bind /host/ws /workspace", "--chdir /workspace", "--clearenv",
+		"--ro-bind /usr /usr", "--symlink usr/bin /bin", "--ro-bind /etc /etc", "--dir /srv", "--dev /dev", "--proc /proc",
+		"--perms 1777 --size 536870912 --tmpfs /tmp", "--bind /host/ws /workspace", "--chdir /workspace", "--clearenv",
 		"--setenv HOME /workspace", "--setenv A b c",
 	};
 	struct arena *a = arena_new(1 << 20);
