@@ -17,7 +17,6 @@
 #define CHUNK      65536
 #define SAMPLE_MS  250		/* memory of the tree */
 #define DISK_EVERY 8		/* samples between two looks at the disk, at least */
-#define DISK_ENTRIES 200000
 #define DISK_SHARE 20		/* a look may take 1/20 of the time between two (CONTRACT 6, Quota) */
 
 static struct event *sampler;
@@ -102,7 +101,7 @@ static void finish(struct jobs *js, struct job *j)
 	close_fd(&j->report_fd);
 	close_fd(&j->info_fd);
 	if (js->set->disk_bytes && !j->disk_limit)
-		j->disk_limit = meter_disk(js->set->workspace, DISK_ENTRIES) >= js->set->disk_bytes;
+		j->disk_limit = meter_disk(js->set->workspace) >= js->set->disk_bytes;
 	js->running--;
 	keep_result(js, j, &r, reported);
 	jobs_start_next(js);
@@ -337,7 +336,7 @@ static void sample_disk(struct jobs *js)
 
 	if (!js->set->disk_bytes || from < next_us)
 		return;
-	used = meter_disk(js->set->workspace, DISK_ENTRIES);
+	used = meter_disk(js->set->workspace);
 	next_us = clock_us() + (clock_us() - from) * DISK_SHARE + DISK_EVERY * SAMPLE_MS * 1000;
 	for (struct job *j = js->list; j && used > js->set->disk_bytes; j = j->next)
 		if (j->state == JOB_RUNNING) {

@@ -17,7 +17,6 @@
 #define TMP_BYTES ((int64_t)512 << 20)	/* CONTRACT 10.4 */
 #define EVENT_ENV_MAX (100 << 10)	/* CONTRACT 4.3 */
 #define ARENA_BYTES ((size_t)4 << 20)
-#define DISK_ENTRIES 200000
 
 enum { IN, OUT, ERR, CODE, EVENT, RESULT, RUNNER, REPORT, FILTER, SELF, ARGS, INFO, FDS };
 
@@ -198,7 +197,7 @@ static int spawn(const struct fds *f, const char *const *command, pid_t *pid, st
 /* Bytes one file may still grow to; at least one page, so that "full" is found by writing. */
 static int64_t file_limit(const struct jobs *js)
 {
-	int64_t used = js->set->disk_bytes ? meter_disk(js->set->workspace, DISK_ENTRIES) : 0;
+	int64_t used = js->set->disk_bytes ? meter_disk(js->set->workspace) : 0;
 	int64_t left = js->set->disk_bytes - (used > 0 ? used : 0);
 
 	if (!js->set->disk_bytes)

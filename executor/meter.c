@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 
 #define PIDS_MAX  4096	/* processes of one container that are looked at */
-#define DEPTH_MAX 64
+#define DEPTH_MAX 64		/* a descriptor each */
+#define ENTRIES_MAX 200000	/* a look takes about 1 us for each */
 
 /* Where a fact stands, version by version; the first that opens is used. Controller "": version 2. */
 struct source { const char *controller, *mount, *file; };
@@ -220,42 +221,51 @@ struct meter_tree meter_tree(pid_t root)
 	return sum;
 }
 
-static void add_files(int dir, int depth, int64_t *left, int64_t *sum)
+/* `whole` goes when something was left out: nothing can hide where nobody looks. */
+struct walk { int64_t left, sum; bool whole; };
+
+static void add_files(int dir, int depth, struct walk *w)
 {
 	DIR *d = depth < DEPTH_MAX ? fdopendir(dir) : NULL;
 	struct dirent *e;
 	struct stat st;
 
 	if (!d) {
+		w->whole = false;
 		close(dir);
 		return;
 	}
-	while ((e = readdir(d)) && (*left)-- > 0) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	while (w->whole && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		if (S_ISREG(st.st_mode)) {
+		if (w->left-- <= 0)
+			w->whole = false;
+		else if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			w->whole = errno != EACCES;
+		else if (S_ISREG(st.st_mode)) {
 			/* Holes cost nothing: what the disk holds counts, at most the size. */
 			int64_t used = (int64_t)st.st_blocks * 512;
 
-			*sum += used < st.st_size ? used : st.st_size;
+			w->sum += used < st.st_size ? used : st.st_size;
 		} else if (S_ISDIR(st.st_mode)) {
 			int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (fd >= 0)
-				add_files(fd, depth + 1, left, sum);
+				add_files(fd, depth + 1, w);
+			else
+				w->whole = errno != EACCES;
 		}
 	}
 	closedir(d);
 }
 
-int64_t meter_disk(const char *dir, int64_t max_entries)
+int64_t meter_disk(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int64_t sum = 0;
+	struct walk w = { .left = ENTRIES_MAX, .whole = true };
 
 	if (fd < 0)
 		return -1;
-	add_files(fd, 0, &max_entries, &sum);
-	return sum;
+	add_files(fd, 0, &w);
+	return w.whole ? w.sum : METER_DISK_ENDLESS;
 }

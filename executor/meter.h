@@ -24,5 +24,9 @@ bool meter_io(int64_t *rd, int64_t *wr);
 struct meter_tree { int64_t rss, cpu_ms; };
 struct meter_tree meter_tree(pid_t root);
 
-/* Bytes of regular files below a directory, without following links; stops after `max_entries`. */
-int64_t meter_disk(const char *dir, int64_t max_entries);
+/*
+ * Bytes of regular files below a directory, without following links. ENDLESS, which is over every quota, when there is
+ * more than a look can take in: 200000 entries, 64 levels, or a directory that its owner closed to us.
+ */
+#define METER_DISK_ENDLESS INT64_MAX
+int64_t meter_disk(const char *dir);

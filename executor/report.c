@@ -7,7 +7,6 @@
 #include "call.h"
 #include "meter.h"
 
-#define DISK_ENTRIES 200000
 #define RUNNING_MS 100	/* what ends sooner is told by its result alone */
 
 static struct event_base     *base;
@@ -140,7 +139,7 @@ static struct json_object *jobs_in(enum job_state st)
 static void send_beat(evutil_socket_t fd, short what, void *arg)
 {
 	struct json_object *o = now(json_object_new_object(), "timestamp"), *u = json_object_new_object();
-	int64_t cpu = meter_cpu_ms(), mem = meter_memory(), disk = meter_disk(set->workspace, DISK_ENTRIES);
+	int64_t cpu = meter_cpu_ms(), mem = meter_memory(), disk = meter_disk(set->workspace);
 	char path[160];
 
 	(void)fd;
@@ -148,7 +147,7 @@ static void send_beat(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	u = jsn_int(u, "cpu_ms", cpu < 0 ? JSN_ABSENT : cpu);
 	u = jsn_int(u, "memory_bytes", mem < 0 ? JSN_ABSENT : mem);
-	u = jsn_int(u, "disk_bytes", disk < 0 ? JSN_ABSENT : disk);
+	u = jsn_int(u, "disk_bytes", disk < 0 || disk == METER_DISK_ENDLESS ? JSN_ABSENT : disk);
 	o = jsn_put(o, "running", jobs_in(JOB_RUNNING));
 	o = jsn_put(o, "queued", jobs_in(JOB_QUEUED));
 	o = jsn_put(o, "usage", u);
