@@ -294,7 +294,7 @@ broken_image() {
 	broken_image "$BATS_TEST_TMPDIR/root"
 	case $RUNTIME in
 	oci)	cp -a "$BATS_TEST_TMPDIR/root" "$STACK/s/images/$image" ;;
-	docker)	tar -C "$BATS_TEST_TMPDIR/root" -c . | docker import -c 'CMD ["/opt/sandbox/bin/sandbox-executor"]' - "$image" ;;
+	docker)	tar -C "$BATS_TEST_TMPDIR/root" -c . | docker -H "$DOCKER" import -c 'CMD ["/opt/sandbox/bin/sandbox-executor"]' - "$image" ;;
 	esac
 	api POST /templates "{\"id\": \"broken\", \"name\": \"broken\", \"image_url\": \"$image\", \"runtime_type\": \"python3.11\"}"
 	expect_code 201
