@@ -12,7 +12,9 @@ static void *serve(void *arg)
 	(void)arg;
 	FCGX_InitRequest(&fx, listen_fd, 0);
 	while (FCGX_Accept_r(&fx) == 0) {
-		FCGX_PutS("Status: 200 OK\r\nContent-Type: application/json\r\n\r\n{\"status\":\"healthy\"}", fx.out);
+		FCGX_PutS(
+			"Status: 200 OK\r\nContent-Type: application/json\r\n\r\n{\"status\":\"healthy\"}",
+			fx.out);
 		FCGX_Finish_r(&fx);
 	}
 	return NULL;

@@ -11,11 +11,13 @@ int ctl_config_check(struct ctl *c)
 
 int ctl_config_print(struct ctl *c)
 {
-	return conf_print(&c->cf) ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno)) : CTL_OK;
+	return conf_print(&c->cf) ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno))
+				  : CTL_OK;
 }
 
 int ctl_config_keys(struct ctl *c)
 {
 	(void)c;
-	return conf_print_keys() ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno)) : CTL_OK;
+	return conf_print_keys() ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno))
+				 : CTL_OK;
 }

@@ -7,11 +7,13 @@
 
 /* The database and the runtime come before the images, which compares what both said. */
 static void (*const checks[])(struct doctor *) = {
-	doctor_namespaces, doctor_bwrap, doctor_seccomp, doctor_cgroup, doctor_apparmor, doctor_directories,
-	doctor_database, doctor_runtime, doctor_images, doctor_listener, doctor_fastcgi,
+	doctor_namespaces, doctor_bwrap,       doctor_seccomp,  doctor_cgroup,
+	doctor_apparmor,   doctor_directories, doctor_database, doctor_runtime,
+	doctor_images,     doctor_listener,    doctor_fastcgi,
 };
 
-void doctor_say(struct doctor *d, enum finding level, const char *what, const char *remedy, const char *fmt, ...)
+void doctor_say(struct doctor *d, enum finding level, const char *what, const char *remedy,
+		const char *fmt, ...)
 {
 	static const char *const words[] = { "ok", "warn", "FAIL" };
 	struct json_object *o;
@@ -23,8 +25,9 @@ void doctor_say(struct doctor *d, enum finding level, const char *what, const ch
 	va_end(ap);
 	d->failed |= level == FOUND_FAIL;
 	if (!d->c->json) {
-		printf("%-4s %s: %s%s%s\n", words[level], what, text, remedy ? "; " : "", remedy ? remedy : "");
-		fflush(stdout);		/* a check may take seconds: show what is known */
+		printf("%-4s %s: %s%s%s\n", words[level], what, text, remedy ? "; " : "",
+		       remedy ? remedy : "");
+		fflush(stdout); /* a check may take seconds: show what is known */
 		return;
 	}
 	o = jsn_str(json_object_new_object(), "level", level == FOUND_FAIL ? "fail" : words[level]);
@@ -45,7 +48,9 @@ void doctor_read(const char *path, char *buf, size_t size)
 
 int ctl_doctor(struct ctl *c)
 {
-	struct doctor d = { .c = c, .ops = rt_find(&c->cf), .out = c->json ? json_object_new_array() : NULL };
+	struct doctor d = { .c = c,
+			    .ops = rt_find(&c->cf),
+			    .out = c->json ? json_object_new_array() : NULL };
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

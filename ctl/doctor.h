@@ -10,21 +10,22 @@
 
 enum finding { FOUND_OK, FOUND_WARN, FOUND_FAIL };
 
-#define DOCTOR_TEMPLATES 200	/* templates whose images are looked for */
+#define DOCTOR_TEMPLATES 200 /* templates whose images are looked for */
 
 struct doctor {
-	struct ctl          *c;
-	const struct rt_ops *ops;	/* of this host's runtime; NULL: none that this program knows */
-	const char          *images;	/* JSON array of image names, once the runtime has answered */
-	struct template     *templates;	/* of the database, once that has answered */
-	int                  ntemplates;
-	struct json_object  *out;	/* --json: the array of findings */
-	bool                 failed;
-	bool                 api_answers;	/* through the web server */
+	struct ctl *c;
+	const struct rt_ops *ops;   /* of this host's runtime; NULL: none that this program knows */
+	const char *images;         /* JSON array of image names, once the runtime has answered */
+	struct template *templates; /* of the database, once that has answered */
+	int ntemplates;
+	struct json_object *out; /* --json: the array of findings */
+	bool failed;
+	bool api_answers; /* through the web server */
 };
 
 /* A line "level what: text; remedy". `remedy` NULL: nothing to do. */
-void doctor_say(struct doctor *, enum finding, const char *what, const char *remedy, const char *fmt, ...) PRINTF(5, 6);
+void doctor_say(struct doctor *, enum finding, const char *what, const char *remedy,
+		const char *fmt, ...) PRINTF(5, 6);
 
 /* The database's shape, and the templates for the images' check. doctor_service.c */
 void doctor_database(struct doctor *);

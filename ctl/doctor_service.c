@@ -13,7 +13,9 @@
 #include "../lib/store/migrate.h"
 #include "../lib/store/overview.h"
 
-#define PACKET_MIN ((int64_t)64 << 20)	/* the largest row: a result with return value and both streams, escaped */
+#define PACKET_MIN \
+	((int64_t)64 \
+	 << 20) /* the largest row: a result with return value and both streams, escaped */
 #define PROBE_MS   5000
 #define ANSWER_MAX 65536
 
@@ -37,14 +39,18 @@ static void check_server(struct doctor *d, struct db *db)
 		return;
 	}
 	if (!strstr(s.version, "MariaDB") || release_of(s.version) < 10006)
-		doctor_say(d, FOUND_FAIL, "database", "install MariaDB 10.6 or later", "the server is %s", s.version);
+		doctor_say(d, FOUND_FAIL, "database", "install MariaDB 10.6 or later",
+			   "the server is %s", s.version);
 	else
 		doctor_say(d, FOUND_OK, "database", NULL, "%s answers", s.version);
 	if (s.max_allowed_packet < PACKET_MIN)
-		doctor_say(d, FOUND_FAIL, "max_allowed_packet", "set max_allowed_packet = 64M in the server's [mysqld] section",
-			   "%lld bytes: large results could not be stored", (long long)s.max_allowed_packet);
+		doctor_say(d, FOUND_FAIL, "max_allowed_packet",
+			   "set max_allowed_packet = 64M in the server's [mysqld] section",
+			   "%lld bytes: large results could not be stored",
+			   (long long)s.max_allowed_packet);
 	else
-		doctor_say(d, FOUND_OK, "max_allowed_packet", NULL, "%lld MiB", (long long)(s.max_allowed_packet >> 20));
+		doctor_say(d, FOUND_OK, "max_allowed_packet", NULL, "%lld MiB",
+			   (long long)(s.max_allowed_packet >> 20));
 }
 
 static void read_templates(struct doctor *d, struct db *db)
@@ -66,8 +72,9 @@ void doctor_database(struct doctor *d)
 	struct db *db = db_open(&d->c->cf, &f);
 
 	if (!db) {
-		doctor_say(d, FOUND_FAIL, "database", "start MariaDB, or correct [database] in the configuration",
-			   "%s as %s", f.detail, d->c->cf.database_user);
+		doctor_say(d, FOUND_FAIL, "database",
+			   "start MariaDB, or correct [database] in the configuration", "%s as %s",
+			   f.detail, d->c->cf.database_user);
 		return;
 	}
 	check_server(d, db);
@@ -96,16 +103,18 @@ void doctor_runtime(struct doctor *d)
 	struct rt *rt;
 
 	if (!d->ops) {
-		doctor_say(d, FOUND_FAIL, "runtime", "set [runtime] type to docker or oci", "this program has no runtime '%s'",
-			   d->c->cf.runtime_type);
+		doctor_say(d, FOUND_FAIL, "runtime", "set [runtime] type to docker or oci",
+			   "this program has no runtime '%s'", d->c->cf.runtime_type);
 		return;
 	}
 	rt = d->ops->open(&d->c->cf, &f);
 	if (!rt || d->ops->probe(rt, clock_ms() + PROBE_MS, &p, d->c->a, &f) < 0) {
-		doctor_say(d, FOUND_FAIL, "runtime", runtime_remedy(d->ops->name), "%s: %s", d->ops->name, f.detail);
+		doctor_say(d, FOUND_FAIL, "runtime", runtime_remedy(d->ops->name), "%s: %s",
+			   d->ops->name, f.detail);
 	} else {
-		doctor_say(d, FOUND_OK, "runtime", NULL, "%s, %s, %.1f CPUs, %lld MiB", d->ops->name,
-			   p.version ? p.version : "version unknown", (double)p.total_cpu_millis / 1000,
+		doctor_say(d, FOUND_OK, "runtime", NULL, "%s, %s, %.1f CPUs, %lld MiB",
+			   d->ops->name, p.version ? p.version : "version unknown",
+			   (double)p.total_cpu_millis / 1000,
 			   (long long)(p.total_memory_bytes >> 20));
 		d->images = p.images_json ? p.images_json : "[]";
 	}
@@ -123,7 +132,8 @@ static bool has_image(struct json_object *list, const char *name)
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		const char *have = json_object_get_string(json_object_array_get_idx(list, i));
 
-		if (str_eq(have, name) || (bare && have && !strncmp(have, name, n) && !strcmp(have + n, ":latest")))
+		if (str_eq(have, name) ||
+		    (bare && have && !strncmp(have, name, n) && !strcmp(have + n, ":latest")))
 			return true;
 	}
 	return false;
@@ -133,8 +143,9 @@ static const char *image_remedy(const struct doctor *d)
 {
 	if (!strcmp(d->ops->name, "oci"))
 		return "run: sandboxctl image import, or sandboxctl image alias NAME host";
-	return strcmp(d->c->cf.runtime_image_pull, "never") ? "build it from deploy/, or let it be pulled at first use"
-							    : "build it from deploy/; [runtime] image_pull is never";
+	return strcmp(d->c->cf.runtime_image_pull, "never")
+		       ? "build it from deploy/, or let it be pulled at first use"
+		       : "build it from deploy/; [runtime] image_pull is never";
 }
 
 void doctor_images(struct doctor *d)
@@ -143,7 +154,7 @@ void doctor_images(struct doctor *d)
 	int missing = 0, active = 0;
 
 	if (!list || !d->templates)
-		return;		/* the runtime or the database has failed, and that was said */
+		return; /* the runtime or the database has failed, and that was said */
 	for (int i = 0; i < d->ntemplates; i++) {
 		const struct template *t = &d->templates[i];
 
@@ -151,12 +162,15 @@ void doctor_images(struct doctor *d)
 		if (!t->is_active || has_image(list, t->image_url))
 			continue;
 		missing++;
-		doctor_say(d, FOUND_WARN, "image", image_remedy(d), "template %s: %s is not on this host", t->id, t->image_url);
+		doctor_say(d, FOUND_WARN, "image", image_remedy(d),
+			   "template %s: %s is not on this host", t->id, t->image_url);
 	}
 	if (active && missing == active)
-		doctor_say(d, FOUND_FAIL, "images", image_remedy(d), "no template has its image on this host");
+		doctor_say(d, FOUND_FAIL, "images", image_remedy(d),
+			   "no template has its image on this host");
 	else
-		doctor_say(d, FOUND_OK, "images", NULL, "%d of %d templates have theirs on this host", active - missing, active);
+		doctor_say(d, FOUND_OK, "images", NULL,
+			   "%d of %d templates have theirs on this host", active - missing, active);
 }
 
 /* ---- the web server's listeners ---- */
@@ -170,22 +184,32 @@ void doctor_listener(struct doctor *d)
 	struct httpc_resp resp = { 0 };
 	struct fault f = { 0 };
 	struct httpc_req req = {
-		.method = "POST", .unix_socket = sock ? url + strlen("unix://") : NULL, .watch_fd = -1,
-		.url = arena_printf(d->c->a, "%s/internal/sessions/doctor/heartbeat", sock ? "http://sandbox" : url),
-		.body = "{}", .body_len = 2, .content_type = "application/json", .deadline = clock_ms() + PROBE_MS,
+		.method = "POST",
+		.unix_socket = sock ? url + strlen("unix://") : NULL,
+		.watch_fd = -1,
+		.url = arena_printf(d->c->a, "%s/internal/sessions/doctor/heartbeat",
+				    sock ? "http://sandbox" : url),
+		.body = "{}",
+		.body_len = 2,
+		.content_type = "application/json",
+		.deadline = clock_ms() + PROBE_MS,
 		.max_body = ANSWER_MAX,
 	};
 
 	if (!h || !req.url || httpc_do(h, &req, &resp, d->c->a, &f) < 0)
-		doctor_say(d, FOUND_FAIL, "internal listener", "start the web server with the internal listener of etc/",
+		doctor_say(d, FOUND_FAIL, "internal listener",
+			   "start the web server with the internal listener of etc/",
 			   "%s does not answer", url);
-	else if ((d->api_answers = resp.status == 401 && resp.body && strstr(resp.body, "Internal.Unauthorized")))
+	else if ((d->api_answers = resp.status == 401 && resp.body &&
+				   strstr(resp.body, "Internal.Unauthorized")))
 		doctor_say(d, FOUND_OK, "internal listener", NULL, "%s answers", url);
 	else if (resp.status == 404)
-		doctor_say(d, FOUND_FAIL, "internal listener", "let it pass the parameter SANDBOX_SURFACE=internal, see etc/",
+		doctor_say(d, FOUND_FAIL, "internal listener",
+			   "let it pass the parameter SANDBOX_SURFACE=internal, see etc/",
 			   "%s answers as the public API", url);
 	else
-		doctor_say(d, FOUND_FAIL, "internal listener", "start sandbox-fcgi, and see the web server's error log",
+		doctor_say(d, FOUND_FAIL, "internal listener",
+			   "start sandbox-fcgi, and see the web server's error log",
 			   "%s answers with status %ld", url, resp.status);
 	httpc_free(h);
 }
@@ -219,7 +243,8 @@ static int connect_tcp(const char *address)
 	}
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	rc = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0
-		     ? -1 : connect(fd, ai->ai_addr, ai->ai_addrlen);
+		     ? -1
+		     : connect(fd, ai->ai_addr, ai->ai_addrlen);
 	freeaddrinfo(ai);
 	return rc;
 }
@@ -232,6 +257,7 @@ void doctor_fastcgi(struct doctor *d)
 		doctor_say(d, FOUND_OK, "FastCGI socket", NULL, "%s accepts connections", address);
 	else
 		doctor_say(d, d->api_answers ? FOUND_WARN : FOUND_FAIL, "FastCGI socket",
-			   d->api_answers ? "fine when sandbox-fcgi is handed its socket" : "start sandbox-fcgi",
+			   d->api_answers ? "fine when sandbox-fcgi is handed its socket"
+					  : "start sandbox-fcgi",
 			   "%s: %s", address, strerror(errno));
 }

@@ -9,7 +9,8 @@
 #define BATCH    100
 #define DAYS_MAX 36500
 
-static struct json_object *time_or_null(struct ctl *c, struct json_object *o, const char *key, const char *t)
+static struct json_object *time_or_null(struct ctl *c, struct json_object *o, const char *key,
+					const char *t)
 {
 	return jsn_str(o, key, t ? arena_printf(c->a, "%.10sT%.12sZ", t, t + 11) : NULL);
 }
@@ -42,7 +43,8 @@ int ctl_key_create(struct ctl *c)
 	rc = apikey_create(db, c->args[0], c->role, days, key, id, &f);
 	db_close(db);
 	if (rc < 0)
-		return fault_is(&f, FAULT_REFUSED) ? ctl_fail(CTL_USAGE, "%s", f.detail) : ctl_fault(&f);
+		return fault_is(&f, FAULT_REFUSED) ? ctl_fail(CTL_USAGE, "%s", f.detail)
+						   : ctl_fault(&f);
 	log_info("key.created", S("key_id", id), S("role", c->role));
 	if (!c->json) {
 		fprintf(stderr, "Key %s (%s). It is shown this once:\n", id, c->role);
@@ -75,8 +77,9 @@ static struct json_object *key_json(struct ctl *c, const struct apikey *k)
 
 static void print_key(const struct apikey *k)
 {
-	printf("%-16s  %-8s  %-8s  %-8s  %-16.16s  %-16.16s  %-16.16s  %s\n", k->id, k->prefix, k->role, word_of(k),
-	       k->created_at, k->expires_at ? k->expires_at : "never", k->last_used_at ? k->last_used_at : "never", k->name);
+	printf("%-16s  %-8s  %-8s  %-8s  %-16.16s  %-16.16s  %-16.16s  %s\n", k->id, k->prefix,
+	       k->role, word_of(k), k->created_at, k->expires_at ? k->expires_at : "never",
+	       k->last_used_at ? k->last_used_at : "never", k->name);
 }
 
 /* Page by page, so that any number of keys is listed in little memory. */
@@ -109,8 +112,8 @@ int ctl_key_list(struct ctl *c)
 	int rc = -1;
 
 	if (db && !c->json)
-		printf("%-16s  %-8s  %-8s  %-8s  %-16s  %-16s  %-16s  %s\n", "ID", "BEGINS", "ROLE", "STATE", "CREATED (UTC)",
-		       "EXPIRES", "LAST USED", "NAME");
+		printf("%-16s  %-8s  %-8s  %-8s  %-16s  %-16s  %-16s  %s\n", "ID", "BEGINS", "ROLE",
+		       "STATE", "CREATED (UTC)", "EXPIRES", "LAST USED", "NAME");
 	if (db && (rc = each_key(c, db, &list, &f)) < 0)
 		ctl_fault(&f);
 	db_close(db);
@@ -133,7 +136,8 @@ int ctl_key_revoke(struct ctl *c)
 	if (n < 0)
 		return ctl_fault(&f);
 	if (!n)
-		return ctl_fail(CTL_FAILED, "there is no valid key '%s'; see 'sandboxctl key list'", c->args[0]);
+		return ctl_fail(CTL_FAILED, "there is no valid key '%s'; see 'sandboxctl key list'",
+				c->args[0]);
 	log_info("key.revoked", S("key_id", c->args[0]));
 	printf("Key %s is revoked.\n", c->args[0]);
 	return ctl_done();

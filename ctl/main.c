@@ -12,11 +12,11 @@
 enum { O_JSON = 1, O_ROLE = 2, O_EXPIRES = 4, O_CHECK = 8 };
 
 struct command {
-	const char *group, *verb;	/* verb NULL: one word */
-	const char *args;		/* as the usage shows them, options too */
-	int         nargs;
-	unsigned    options;
-	bool        needs_conf;
+	const char *group, *verb; /* verb NULL: one word */
+	const char *args;         /* as the usage shows them, options too */
+	int nargs;
+	unsigned options;
+	bool needs_conf;
 	command_fn *fn;
 	const char *help;
 };
@@ -24,26 +24,39 @@ struct command {
 static const struct command commands[] = {
 	{ "migrate", NULL, "[--check]", 0, O_JSON | O_CHECK, true, ctl_migrate,
 	  "bring the database's schema up; --check only says whether that is needed" },
-	{ "key", "create", "NAME --role ROLE [--expires DAYS]", 1, O_JSON | O_ROLE | O_EXPIRES, true, ctl_key_create,
+	{ "key", "create", "NAME --role ROLE [--expires DAYS]", 1, O_JSON | O_ROLE | O_EXPIRES,
+	  true, ctl_key_create,
 	  "make an API key (readonly, user or admin) and show it, this once" },
 	{ "key", "list", "", 0, O_JSON, true, ctl_key_list, "list the API keys" },
 	{ "key", "revoke", "ID", 1, 0, true, ctl_key_revoke, "make an API key useless at once" },
-	{ "doctor", NULL, "", 0, O_JSON, true, ctl_doctor, "say what is missing on this host, and what to do about it" },
-	{ "status", NULL, "", 0, O_JSON, true, ctl_status, "count sessions and executions by state, list the nodes" },
-	{ "config", "check", "", 0, 0, true, ctl_config_check, "say what is wrong with the configuration" },
-	{ "config", "print", "", 0, 0, true, ctl_config_print, "print the configuration in force, without secrets" },
+	{ "doctor", NULL, "", 0, O_JSON, true, ctl_doctor,
+	  "say what is missing on this host, and what to do about it" },
+	{ "status", NULL, "", 0, O_JSON, true, ctl_status,
+	  "count sessions and executions by state, list the nodes" },
+	{ "config", "check", "", 0, 0, true, ctl_config_check,
+	  "say what is wrong with the configuration" },
+	{ "config", "print", "", 0, 0, true, ctl_config_print,
+	  "print the configuration in force, without secrets" },
 	{ "config", "keys", "", 0, 0, false, ctl_config_keys, "print every key with its default" },
 	{ "image", "import", "NAME PATH", 2, 0, true, ctl_image_import,
 	  "make a directory or tar file the root file system NAME (runtime oci)" },
 	{ "image", "alias", "NAME TARGET", 2, 0, true, ctl_image_alias,
 	  "make NAME another name of the image TARGET; 'host' is this machine's /usr" },
-	{ "image", "list", "", 0, O_JSON, true, ctl_image_list, "list the images that this host has" },
-	{ "network", "up", "", 0, 0, true, ctl_network_up, "make the egress network with its firewall rules" },
+	{ "image", "list", "", 0, O_JSON, true, ctl_image_list,
+	  "list the images that this host has" },
+	{ "network", "up", "", 0, 0, true, ctl_network_up,
+	  "make the egress network with its firewall rules" },
 	{ "network", "down", "", 0, 0, true, ctl_network_down, "remove them" },
 };
 
-static const struct { const char *option; unsigned bit; } limited[] = {
-	{ "--json", O_JSON }, { "--role", O_ROLE }, { "--expires", O_EXPIRES }, { "--check", O_CHECK },
+static const struct {
+	const char *option;
+	unsigned bit;
+} limited[] = {
+	{ "--json", O_JSON },
+	{ "--role", O_ROLE },
+	{ "--expires", O_EXPIRES },
+	{ "--check", O_CHECK },
 };
 
 int ctl_fail(int code, const char *fmt, ...)
@@ -65,7 +78,9 @@ int ctl_fault(const struct fault *f)
 
 int ctl_done(void)
 {
-	return fflush(stdout) || ferror(stdout) ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno)) : CTL_OK;
+	return fflush(stdout) || ferror(stdout)
+		       ? ctl_fail(CTL_FAILED, "standard output: %s", strerror(errno))
+		       : CTL_OK;
 }
 
 int ctl_json(struct json_object *o)
@@ -89,11 +104,14 @@ static int usage(FILE *out, const char *group)
 
 		if (group && strcmp(group, k->group))
 			continue;
-		fprintf(out, "  %s%s%s%s%s%s\n        %s\n", k->group, k->verb ? " " : "", k->verb ? k->verb : "",
-			*k->args ? " " : "", k->args, k->options & O_JSON ? " [--json]" : "", k->help);
+		fprintf(out, "  %s%s%s%s%s%s\n        %s\n", k->group, k->verb ? " " : "",
+			k->verb ? k->verb : "", *k->args ? " " : "", k->args,
+			k->options & O_JSON ? " [--json]" : "", k->help);
 	}
-	fprintf(out, "\n"
-		"  -c, --config FILE   configuration (default: $SANDBOX_CONFIG or " SYSCONFDIR "/sandbox/sandbox.ini)\n"
+	fprintf(out,
+		"\n"
+		"  -c, --config FILE   configuration (default: $SANDBOX_CONFIG or " SYSCONFDIR
+		"/sandbox/sandbox.ini)\n"
 		"      --json          print JSON\n"
 		"  -V, --version       print the version\n"
 		"  -h, --help          print this; after a command: about that command\n"
@@ -115,7 +133,8 @@ static const struct command *find(char **words, int n)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		const struct command *k = &commands[i];
 
-		if (n >= 1 && !strcmp(k->group, words[0]) && (!k->verb || (n >= 2 && !strcmp(k->verb, words[1]))))
+		if (n >= 1 && !strcmp(k->group, words[0]) &&
+		    (!k->verb || (n >= 2 && !strcmp(k->verb, words[1]))))
 			return k;
 	}
 	return NULL;
@@ -150,23 +169,39 @@ static int run(const struct command *k, struct ctl *c)
 static int options(struct ctl *c, int argc, char **argv, unsigned *given, bool *help)
 {
 	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },  { "json", no_argument, NULL, 'j' },
-		{ "check", no_argument, NULL, 'k' },         { "role", required_argument, NULL, 'r' },
-		{ "expires", required_argument, NULL, 'e' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "role", required_argument, NULL, 'r' },
+		{ "expires", required_argument, NULL, 'e' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1) {
 		switch (o) {
 		case 'c': c->path = optarg; break;
-		case 'j': c->json = true; *given |= O_JSON; break;
-		case 'k': c->check = true; *given |= O_CHECK; break;
-		case 'r': c->role = optarg; *given |= O_ROLE; break;
-		case 'e': c->expires = optarg; *given |= O_EXPIRES; break;
+		case 'j':
+			c->json = true;
+			*given |= O_JSON;
+			break;
+		case 'k':
+			c->check = true;
+			*given |= O_CHECK;
+			break;
+		case 'r':
+			c->role = optarg;
+			*given |= O_ROLE;
+			break;
+		case 'e':
+			c->expires = optarg;
+			*given |= O_EXPIRES;
+			break;
 		case 'h': *help = true; break;
 		case 'V': printf("sandboxctl %s\n", VERSION); return ctl_done();
-		default:  fprintf(stderr, "Try 'sandboxctl --help'.\n"); return CTL_USAGE;
+		default: fprintf(stderr, "Try 'sandboxctl --help'.\n"); return CTL_USAGE;
 		}
 	}
 	return -1;
@@ -192,7 +227,8 @@ int main(int argc, char **argv)
 	if (optind == argc)
 		return usage(stderr, NULL);
 	if (!(k = find(argv + optind, argc - optind)))
-		return wrong(group, group ? "one of its own words must follow" : "unknown command", argv[optind]);
+		return wrong(group, group ? "one of its own words must follow" : "unknown command",
+			     argv[optind]);
 	for (size_t i = 0; i < ARRAY_LEN(limited); i++)
 		if (given & limited[i].bit & ~k->options)
 			return wrong(k->group, "no option of this command", limited[i].option);

@@ -14,7 +14,8 @@ static int say(struct ctl *c, const struct migrate_state *st, int made)
 
 	if (!c->json) {
 		if (made)
-			printf("schema version %lld: %d migration%s applied\n", (long long)st->have, made, made == 1 ? "" : "s");
+			printf("schema version %lld: %d migration%s applied\n", (long long)st->have,
+			       made, made == 1 ? "" : "s");
 		else
 			printf("schema version %lld: nothing to do\n", (long long)st->have);
 		return ctl_done();

@@ -18,7 +18,8 @@ static int read_all(struct ctl *c, struct db *db, struct status *s, struct fault
 	if (!(s->nodes = arena_alloc(c->a, NODES_MAX * sizeof(*s->nodes))))
 		return fault_set(f, FAULT_INTERNAL, "out of memory");
 	s->nsessions = overview_sessions(db, s->sessions, STATES_MAX, c->a, f);
-	s->nexecutions = s->nsessions < 0 ? -1 : overview_executions(db, s->executions, STATES_MAX, c->a, f);
+	s->nexecutions =
+		s->nsessions < 0 ? -1 : overview_executions(db, s->executions, STATES_MAX, c->a, f);
 	s->nnodes = s->nexecutions < 0 ? -1 : overview_nodes(db, s->nodes, NODES_MAX, c->a, f);
 	return s->nnodes < 0 ? -1 : 0;
 }
@@ -68,10 +69,10 @@ static void print_counts(const char *what, const struct overview_count *k, int n
 
 static void print_node(const struct overview_node *n)
 {
-	printf("node %s: %s, %s, %lld of %lld sessions, cpu %.1f of %.1f, memory %lld of %lld MiB, ", n->id, n->type,
-	       n->state, (long long)n->sessions, (long long)n->max_sessions, (double)n->cpu_millis / 1000,
-	       (double)n->offered_cpu_millis / 1000, (long long)(n->memory_bytes >> 20),
-	       (long long)(n->offered_memory_bytes >> 20));
+	printf("node %s: %s, %s, %lld of %lld sessions, cpu %.1f of %.1f, memory %lld of %lld MiB, ",
+	       n->id, n->type, n->state, (long long)n->sessions, (long long)n->max_sessions,
+	       (double)n->cpu_millis / 1000, (double)n->offered_cpu_millis / 1000,
+	       (long long)(n->memory_bytes >> 20), (long long)(n->offered_memory_bytes >> 20));
 	if (n->heartbeat_age_s == INT64_MIN)
 		printf("never seen\n");
 	else

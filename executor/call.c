@@ -12,9 +12,9 @@
 
 struct call {
 	struct bufferevent *bev;
-	struct event       *soon;	/* a failure is told from the loop, never from call_post() */
-	call_done          *done;
-	void               *arg;
+	struct event *soon; /* a failure is told from the loop, never from call_post() */
+	call_done *done;
+	void *arg;
 };
 
 static void finish(struct call *c, int status, const char *body, size_t n)
@@ -83,19 +83,20 @@ static int start(struct call *c, const char *url)
 		snprintf(un.sun_path, sizeof(un.sun_path), "%s", url + strlen("unix:"));
 		return bufferevent_socket_connect(c->bev, (struct sockaddr *)&un, sizeof(un));
 	}
-	if (!str_starts(url, "http://") || evutil_parse_sockaddr_port(url + strlen("http://"), (struct sockaddr *)&ss, &len))
+	if (!str_starts(url, "http://") ||
+	    evutil_parse_sockaddr_port(url + strlen("http://"), (struct sockaddr *)&ss, &len))
 		return -1;
 	return bufferevent_socket_connect(c->bev, (struct sockaddr *)&ss, len);
 }
 
-void call_post(struct event_base *base, const char *url, const char *path, const char *token, const char *body, size_t n,
-	       call_done *done, void *arg)
+void call_post(struct event_base *base, const char *url, const char *path, const char *token,
+	       const char *body, size_t n, call_done *done, void *arg)
 {
 	static const struct timeval connect = { .tv_sec = CONNECT_S }, now = { 0 };
 	struct call *c = calloc(1, sizeof(*c));
 
 	if (!c)
-		abort();	/* an executor that cannot even allocate this has no way to go on */
+		abort(); /* an executor that cannot even allocate this has no way to go on */
 	c->done = done;
 	c->arg = arg;
 	c->soon = evtimer_new(base, on_soon, c);
@@ -109,9 +110,11 @@ void call_post(struct event_base *base, const char *url, const char *path, const
 	bufferevent_setcb(c->bev, on_read, NULL, on_event, c);
 	bufferevent_set_timeouts(c->bev, &connect, &connect);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	evbuffer_add_printf(bufferevent_get_output(c->bev),
-			    "POST %s HTTP/1.0\r\nHost: control\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
-			    "Content-Length: %zu\r\n\r\n", path, token, n);
+	evbuffer_add_printf(
+		bufferevent_get_output(c->bev),
+		"POST %s HTTP/1.0\r\nHost: control\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
+		"Content-Length: %zu\r\n\r\n",
+		path, token, n);
 	evbuffer_add(bufferevent_get_output(c->bev), body, n);
 	if (start(c, url) < 0) {
 		bufferevent_disable(c->bev, EV_READ | EV_WRITE);

@@ -3,7 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static struct ending end(const struct ending *base, const char *status, const char *reason, const char *type)
+static struct ending end(const struct ending *base, const char *status, const char *reason,
+			 const char *type)
 {
 	struct ending e = *base;
 
@@ -43,10 +44,12 @@ struct ending ending_of(const struct ending_facts *f)
 		return end(&e, "failed", "seccomp", "ForbiddenSystemCall");
 	if (!f->started || (f->reported && e.exit_code == INT32_MIN)) {
 		e.retryable = true;
-		return end(&e, "failed", f->pids_rose ? "pids_limit" : "isolation_unavailable", "SandboxNotStarted");
+		return end(&e, "failed", f->pids_rose ? "pids_limit" : "isolation_unavailable",
+			   "SandboxNotStarted");
 	}
 	if (f->pids_rose && bad)
-		return end(&e, "failed", "pids_limit", f->has_error ? NULL : "ProcessLimitExceeded");
+		return end(&e, "failed", "pids_limit",
+			   f->has_error ? NULL : "ProcessLimitExceeded");
 	if (e.signal)
 		return end(&e, "failed", "signaled", "Signaled");
 	if (e.exit_code == 0 && !f->has_error)

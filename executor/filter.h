@@ -7,7 +7,8 @@
 
 #include "../lib/base/util.h"
 
-#define FILTER_MAX 16384	/* bytes of the program; the kernel's own limit is 4096 instructions of 8 bytes */
+#define FILTER_MAX \
+	16384 /* bytes of the program; the kernel's own limit is 4096 instructions of 8 bytes */
 
 /*
  * The classic BPF program for this machine. Its size, or -1 with errno. Fatal calls notify the listener when `notify`,

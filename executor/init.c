@@ -16,8 +16,9 @@
 #include "../lib/base/text.h"
 #include "filter.h"
 
-#define NOFILE 1024	/* CONTRACT 10.4 */
-#define NICE   19	/* weighs only inside the container: a fork bomb must not keep the executor from its deadlines */
+#define NOFILE 1024 /* CONTRACT 10.4 */
+#define NICE \
+	19 /* weighs only inside the container: a fork bomb must not keep the executor from its deadlines */
 
 static void report(const struct init_report *r, int code)
 {
@@ -50,7 +51,8 @@ static int apply_filter(void)
 {
 	static unsigned char code[FILTER_MAX];
 	ssize_t n = pread(INIT_FD_FILTER, code, sizeof(code), 0);
-	struct sock_fprog prog = { .len = (unsigned short)((size_t)(n > 0 ? n : 0) / sizeof(struct sock_filter)),
+	struct sock_fprog prog = { .len = (unsigned short)((size_t)(n > 0 ? n : 0) /
+							   sizeof(struct sock_filter)),
 				   .filter = (struct sock_filter *)(void *)code };
 	long fd;
 
@@ -58,7 +60,9 @@ static int apply_filter(void)
 	if (n <= 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(EINVAL);
 	fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
-	if (fd < 0 && errno == EBUSY)	/* a listener stands above us already: fatal calls then fail with ENOSYS */
+	if (fd < 0 &&
+	    errno ==
+		    EBUSY) /* a listener stands above us already: fatal calls then fail with ENOSYS */
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 ? -1 : INT32_MAX;
 	if (fd < 0)
 		fail(errno);
@@ -134,7 +138,8 @@ static int on_notify(int listener, pid_t main_pid)
 static void wait_main(int sfd, int listener, pid_t main_pid, struct init_report *r)
 {
 	for (;;) {
-		struct pollfd pf[] = { { .fd = sfd, .events = POLLIN }, { .fd = listener, .events = POLLIN } };
+		struct pollfd pf[] = { { .fd = sfd, .events = POLLIN },
+				       { .fd = listener, .events = POLLIN } };
 		struct signalfd_siginfo si;
 		pid_t pid;
 		int st;
@@ -146,7 +151,7 @@ static void wait_main(int sfd, int listener, pid_t main_pid, struct init_report 
 			kill(main_pid, SIGKILL);
 			while (waitpid(main_pid, &st, 0) < 0 && errno == EINTR)
 				;
-			r->status = SIGSYS;	/* as the kernel would have ended it */
+			r->status = SIGSYS; /* as the kernel would have ended it */
 			return;
 		}
 		if ((pf[0].revents & POLLIN) && read(sfd, &si, sizeof(si)) < 0)
@@ -165,7 +170,7 @@ static void sweep(void)
 	int st;
 
 	if (kill(-1, SIGKILL) < 0)
-		return;		/* nobody is left */
+		return; /* nobody is left */
 	while (waitpid(-1, &st, 0) > 0 || errno == EINTR)
 		;
 }

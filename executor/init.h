@@ -14,15 +14,21 @@
 
 /* Descriptors as bwrap hands them on; the first four are the interpreter's too. */
 enum init_fd {
-	INIT_FD_CODE = 3, INIT_FD_EVENT = 4, INIT_FD_RESULT = 5, INIT_FD_RUNNER = 6,
-	INIT_FD_REPORT = 7, INIT_FD_FILTER = 8, INIT_FD_SELF = 9, INIT_FD__MAX = 10
+	INIT_FD_CODE = 3,
+	INIT_FD_EVENT = 4,
+	INIT_FD_RESULT = 5,
+	INIT_FD_RUNNER = 6,
+	INIT_FD_REPORT = 7,
+	INIT_FD_FILTER = 8,
+	INIT_FD_SELF = 9,
+	INIT_FD__MAX = 10
 };
 
 struct init_report {
-	int32_t  status;	/* of waitpid(); valid when started */
-	int32_t  started;	/* 1: the interpreter ran; 0: exec failed, error is errno */
-	int32_t  error;
-	int32_t  syscall;	/* the fatal call that ended it, -1 none */
+	int32_t status;  /* of waitpid(); valid when started */
+	int32_t started; /* 1: the interpreter ran; 0: exec failed, error is errno */
+	int32_t error;
+	int32_t syscall; /* the fatal call that ended it, -1 none */
 };
 
 /* argv: file-size limit in bytes (-1 none), then the program and its arguments. Never returns. */

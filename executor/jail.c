@@ -6,12 +6,13 @@
 
 #include "init.h"
 
-#define ARGS_MAX 65536	/* bytes besides the environment, which CONTRACT 3.3 bounds */
+#define ARGS_MAX 65536 /* bytes besides the environment, which CONTRACT 3.3 bounds */
 
 /* Of the root: what executions get their own of, or must not see at all. */
 static bool hidden(const char *name)
 {
-	static const char *const names[] = { ".", "..", "proc", "sys", "dev", "tmp", "run", "workspace", "opt", "lost+found",
+	static const char *const names[] = { ".",    "..",         "proc",      "sys", "dev",
+					     "tmp",  "run",        "workspace", "opt", "lost+found",
 					     "boot", ".dockerenv", "root" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -41,7 +42,8 @@ static void add_root(struct jail_view *v, const char *dir, const char *name)
 	ssize_t n;
 
 	if (v->n == JAIL_ROOTS_MAX ||
-	    snprintf(r->path, sizeof(r->path), "%s/%s", dir, name) >= (int)sizeof(r->path) || lstat(r->path, &st) < 0)
+	    snprintf(r->path, sizeof(r->path), "%s/%s", dir, name) >= (int)sizeof(r->path) ||
+	    lstat(r->path, &st) < 0)
 		return;
 	r->link[0] = '\0';
 	r->empty = S_ISDIR(st.st_mode) && is_empty(r->path);
@@ -69,7 +71,8 @@ int jail_scan(struct jail_view *v)
 		if (!d && !i)
 			return -1;
 		while (d && (e = readdir(d)))
-			if (i ? e->d_name[0] != '.' && !str_starts(e->d_name, "sandbox") : !hidden(e->d_name))
+			if (i ? e->d_name[0] != '.' && !str_starts(e->d_name, "sandbox")
+			      : !hidden(e->d_name))
 				add_root(v, dirs[i], e->d_name);
 		if (d)
 			closedir(d);
@@ -77,7 +80,11 @@ int jail_scan(struct jail_view *v)
 	return 0;
 }
 
-struct args { char *b; size_t n, cap; bool full; };
+struct args {
+	char *b;
+	size_t n, cap;
+	bool full;
+};
 
 static void put(struct args *a, const char *s)
 {
@@ -101,7 +108,8 @@ static void put_all(struct args *a, const char *const *s)
 static void put_proc(struct args *a, const struct jail_spec *s)
 {
 	/* Host facts and switches that an unmasked /proc shows; CONTRACT 10.4. */
-	static const char *const masked[] = { "kcore", "keys", "key-users", "timer_list", "sysrq-trigger", "kmsg",
+	static const char *const masked[] = { "kcore",         "keys",          "key-users",
+					      "timer_list",    "sysrq-trigger", "kmsg",
 					      "latency_stats", "sched_debug" };
 	char path[64];
 
@@ -111,7 +119,8 @@ static void put_proc(struct args *a, const struct jail_spec *s)
 		PUT(a, "--ro-bind", "/proc", "/proc");
 	for (size_t i = 0; s->private_proc && i < ARRAY_LEN(masked); i++) {
 		snprintf(path, sizeof(path), "/proc/%s", masked[i]);
-		if (access(path, R_OK) == 0)	/* what our uid cannot read, code with the same uid cannot either */
+		if (access(path, R_OK) ==
+		    0) /* what our uid cannot read, code with the same uid cannot either */
 			PUT(a, "--ro-bind", "/dev/null", path);
 	}
 }
@@ -133,7 +142,8 @@ static void put_files(struct args *a, const struct jail_spec *s)
 	if (access(s->state_dir, F_OK) == 0)
 		PUT(a, "--tmpfs", s->state_dir, "--remount-ro", s->state_dir);
 	snprintf(size, sizeof(size), "%lld", (long long)s->tmp_bytes);
-	PUT(a, "--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--dir", "/run");
+	PUT(a, "--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--dir",
+	    "/run");
 	put_proc(a, s);
 	PUT(a, "--bind", s->workspace, "/workspace");
 	if (s->view->has_deps)
@@ -148,10 +158,12 @@ char *jail_args(const struct jail_spec *s, struct arena *arena, size_t *len)
 		a.cap += strlen(s->env[i]) + 16;
 	if (!(a.b = arena_alloc(arena, a.cap)))
 		return NULL;
-	PUT(&a, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try");
+	PUT(&a, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
+	    "--unshare-cgroup-try");
 	if (!s->egress)
 		PUT(&a, "--unshare-net");
-	PUT(&a, "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", s->hostname);
+	PUT(&a, "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+	    "--hostname", s->hostname);
 	put_files(&a, s);
 	PUT(&a, "--remount-ro", "/", "--chdir", "/workspace", "--clearenv");
 	for (size_t i = 0; s->env[i] && s->env[i + 1]; i += 2)
@@ -167,7 +179,7 @@ const char *const *jail_command(const struct lang *l, int64_t file_bytes, struct
 
 	if (!v)
 		return NULL;
-	v[n++] = "/proc/self/fd/9";	/* INIT_FD_SELF: the program itself is not in sight */
+	v[n++] = "/proc/self/fd/9"; /* INIT_FD_SELF: the program itself is not in sight */
 	v[n++] = "--init";
 	if (!(v[n++] = arena_printf(a, "%lld", (long long)file_bytes)))
 		return NULL;

@@ -12,25 +12,25 @@
 /* One entry of the image's root that executions see. */
 struct jail_root {
 	char path[256];
-	char link[256];		/* target of a symlink, "" for a directory */
-	bool empty;		/* made anew instead of mounted: each mount costs every execution 0.2 ms */
+	char link[256]; /* target of a symlink, "" for a directory */
+	bool empty;     /* made anew instead of mounted: each mount costs every execution 0.2 ms */
 };
 
 struct jail_view {
 	struct jail_root roots[JAIL_ROOTS_MAX];
-	size_t           n;
-	bool             has_deps;	/* /opt/sandbox-deps exists */
+	size_t n;
+	bool has_deps; /* /opt/sandbox-deps exists */
 };
 
 struct jail_spec {
 	const struct jail_view *view;
-	const char *workspace;		/* host side of /workspace */
-	const char *state_dir;		/* hidden */
+	const char *workspace; /* host side of /workspace */
+	const char *state_dir; /* hidden */
 	const char *hostname;
-	const char *const *env;		/* NULL-terminated pairs: name, value, name, value … */
-	bool        egress;		/* keeps the container's network */
-	bool        private_proc;
-	int64_t     tmp_bytes;
+	const char *const *env; /* NULL-terminated pairs: name, value, name, value … */
+	bool egress;            /* keeps the container's network */
+	bool private_proc;
+	int64_t tmp_bytes;
 };
 
 int jail_scan(struct jail_view *) MUST_CHECK;

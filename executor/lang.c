@@ -16,13 +16,20 @@ EMBED(runner_js);
 
 static struct lang rows[LANG_COUNT] = {
 	/* -u: what was printed before a signal is not lost in a buffer. -c keeps the text out of the file system. */
-	{ .name = "python", .has_handler = true,
-	  .args = { "-u", "-c", "import os;r=os.read(6,1<<20);os.close(6);exec(compile(r,'<runner>','exec'))" } },
-	{ .name = "javascript", .has_handler = true,
-	  .args = { "-e", "const f=require('fs'),r=f.readFileSync(6,'utf8');f.closeSync(6);(0,eval)('(require,process)=>{'+r+'}')(require,process)" } },
+	{ .name = "python",
+	  .has_handler = true,
+	  .args = { "-u", "-c",
+		    "import os;r=os.read(6,1<<20);os.close(6);exec(compile(r,'<runner>','exec'))" } },
+	{ .name = "javascript",
+	  .has_handler = true,
+	  .args = { "-e",
+		    "const f=require('fs'),r=f.readFileSync(6,'utf8');f.closeSync(6);(0,eval)('(require,process)=>{'+r+'}')(require,process)" } },
 	/* As bash -c with the code, whose size may exceed what one argument holds; it leaves no variable and no descriptor. */
-	{ .name = "shell", .args = { "-c", "mapfile -d '' -u 3 _c;exec 3<&- 4<&- 5<&- 6<&-;set -- \"${_c[0]}\";unset _c;"
-				     "eval \"shift;$1\"", "bash" } },
+	{ .name = "shell",
+	  .args = { "-c",
+		    "mapfile -d '' -u 3 _c;exec 3<&- 4<&- 5<&- 6<&-;set -- \"${_c[0]}\";unset _c;"
+		    "eval \"shift;$1\"",
+		    "bash" } },
 };
 
 static const char *const candidates[LANG_COUNT][3] = {
@@ -49,7 +56,8 @@ static void take_version(struct lang *l, const char *text)
 /* Starts `program --version`; its answer comes on *fd. 0 when it could not be started. */
 static pid_t ask(const char *program, int *fd)
 {
-	const char *const argv[] = { program, "--version", NULL }, *const envp[] = { "LC_ALL=C", NULL };
+	const char *const argv[] = { program, "--version", NULL }, *const envp[] = { "LC_ALL=C",
+										     NULL };
 	posix_spawn_file_actions_t fa;
 	pid_t pid = 0;
 	int p[2];
@@ -58,7 +66,8 @@ static pid_t ask(const char *program, int *fd)
 		return 0;
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, p[1], STDOUT_FILENO);
-	if (posix_spawn(&pid, program, &fa, NULL, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp))
+	if (posix_spawn(&pid, program, &fa, NULL, (char *const *)(uintptr_t)argv,
+			(char *const *)(uintptr_t)envp))
 		pid = 0;
 	posix_spawn_file_actions_destroy(&fa);
 	close(p[1]);
@@ -81,19 +90,21 @@ static void hear(struct lang *l, pid_t pid, int fd, int64_t until)
 		struct pollfd pf = { .fd = fd, .events = POLLIN };
 		int64_t left = until - clock_ms();
 
-		k = left > 0 && poll(&pf, 1, (int)left) > 0 ? read(fd, text + n, sizeof(text) - 1 - n) : 0;
+		k = left > 0 && poll(&pf, 1, (int)left) > 0
+			    ? read(fd, text + n, sizeof(text) - 1 - n)
+			    : 0;
 		n += k > 0 ? (size_t)k : 0;
 	}
 	text[n] = '\0';
 	close(fd);
-	kill(pid, SIGKILL);	/* of one that has ended: nothing */
+	kill(pid, SIGKILL); /* of one that has ended: nothing */
 	while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
 		;
 	take_version(l, text);
 }
 
 static pid_t asked[LANG_COUNT];
-static int   answers[LANG_COUNT];
+static int answers[LANG_COUNT];
 
 void lang_detect(bool versions)
 {

@@ -6,13 +6,13 @@
 #define LANG_ARGS_MAX 8
 
 struct lang {
-	const char *name;		/* as the API names it */
-	const char *program;		/* absolute path of the interpreter; NULL: not in this image */
-	const char *args[LANG_ARGS_MAX];/* after the program, NULL-terminated */
-	const char *runner;		/* text on INIT_FD_RUNNER; NULL: none */
-	size_t      runner_len;
-	bool        has_handler;	/* false: always a script, and the event is its standard input */
-	char        version[64];
+	const char *name;    /* as the API names it */
+	const char *program; /* absolute path of the interpreter; NULL: not in this image */
+	const char *args[LANG_ARGS_MAX]; /* after the program, NULL-terminated */
+	const char *runner;              /* text on INIT_FD_RUNNER; NULL: none */
+	size_t runner_len;
+	bool has_handler; /* false: always a script, and the event is its standard input */
+	char version[64];
 };
 
 #define LANG_COUNT 3

@@ -10,17 +10,20 @@
 #include "job.h"
 #include "meter.h"
 
-#define BWRAP     "/usr/bin/bwrap"
-#define FD_ARGS   10
-#define FD_INFO   11
-#define FD_ABOVE  64	/* ours are moved up here, so that no number is both source and target */
-#define TMP_BYTES ((int64_t)512 << 20)	/* CONTRACT 10.4 */
-#define EVENT_ENV_MAX (100 << 10)	/* CONTRACT 4.3 */
-#define ARENA_BYTES ((size_t)4 << 20)
+#define BWRAP         "/usr/bin/bwrap"
+#define FD_ARGS       10
+#define FD_INFO       11
+#define FD_ABOVE      64 /* ours are moved up here, so that no number is both source and target */
+#define TMP_BYTES     ((int64_t)512 << 20) /* CONTRACT 10.4 */
+#define EVENT_ENV_MAX (100 << 10)          /* CONTRACT 4.3 */
+#define ARENA_BYTES   ((size_t)4 << 20)
 
 enum { IN, OUT, ERR, CODE, EVENT, RESULT, RUNNER, REPORT, FILTER, SELF, ARGS, INFO, FDS };
 
-struct fds { int child[FDS]; int out, err, report, info; };
+struct fds {
+	int child[FDS];
+	int out, err, report, info;
+};
 
 static int up(int fd)
 {
@@ -60,7 +63,8 @@ static int pipe_fd(int *ours, bool child_reads)
 	return up(p[!child_reads]);
 }
 
-static const char *environment(const struct jobs *js, const struct job *j, struct arena *a, const char ***out)
+static const char *environment(const struct jobs *js, const struct job *j, struct arena *a,
+			       const char ***out)
 {
 	const struct settings *s = js->set;
 	size_t own = j->env ? (size_t)json_object_object_length(j->env) : 0, n = 0;
@@ -69,8 +73,13 @@ static const char *environment(const struct jobs *js, const struct job *j, struc
 
 	if (!v)
 		return NULL;
-#define ENV(k, val) do { v[n++] = k; v[n++] = val; } while (0)
-	ENV("PATH", deps ? "/opt/sandbox-deps/bin:/usr/local/bin:/usr/bin:/bin" : "/usr/local/bin:/usr/bin:/bin");
+#define ENV(k, val) \
+	do { \
+		v[n++] = k; \
+		v[n++] = val; \
+	} while (0)
+	ENV("PATH", deps ? "/opt/sandbox-deps/bin:/usr/local/bin:/usr/bin:/bin"
+			 : "/usr/local/bin:/usr/bin:/bin");
 	ENV("HOME", "/workspace");
 	ENV("TMPDIR", "/tmp");
 	ENV("USER", "sandbox");
@@ -79,7 +88,7 @@ static const char *environment(const struct jobs *js, const struct job *j, struc
 	ENV("SESSION_ID", s->session_id);
 	ENV("WORKSPACE_PATH", "/workspace");
 	if (j->env) {
-		json_object_object_foreach(j->env, name, value) {
+		json_object_object_foreach (j->env, name, value) {
 			const char *text = json_object_get_string(value);
 
 			if (deps && !strcmp(name, "PYTHONPATH"))
@@ -90,8 +99,11 @@ static const char *environment(const struct jobs *js, const struct job *j, struc
 	if (j->lang->has_handler) {
 		ENV("SANDBOX_ENTRYPOINT", j->entrypoint);
 		ENV("SANDBOX_ENTRYPOINT_GIVEN", j->entrypoint_given ? "1" : "0");
-		ENV("SANDBOX_CONTEXT", arena_printf(a, "{\"id\":\"%s\",\"name\":\"%s\",\"memory\":%lld,\"timeout\":%lld}", j->id,
-						    s->template_id, (long long)(s->memory_bytes >> 20), (long long)j->timeout_s));
+		ENV("SANDBOX_CONTEXT",
+		    arena_printf(a,
+				 "{\"id\":\"%s\",\"name\":\"%s\",\"memory\":%lld,\"timeout\":%lld}",
+				 j->id, s->template_id, (long long)(s->memory_bytes >> 20),
+				 (long long)j->timeout_s));
 	} else if (strlen(j->event) <= EVENT_ENV_MAX) {
 		ENV("EVENT_JSON", j->event);
 	}
@@ -105,8 +117,12 @@ static const char *environment(const struct jobs *js, const struct job *j, struc
 
 static int jail_fd(const struct jobs *js, const struct job *j, struct arena *a)
 {
-	struct jail_spec spec = { .view = &js->view, .workspace = js->set->workspace, .state_dir = js->set->state_dir,
-				  .hostname = "sandbox", .egress = js->set->egress, .private_proc = js->private_proc,
+	struct jail_spec spec = { .view = &js->view,
+				  .workspace = js->set->workspace,
+				  .state_dir = js->set->state_dir,
+				  .hostname = "sandbox",
+				  .egress = js->set->egress,
+				  .private_proc = js->private_proc,
 				  .tmp_bytes = TMP_BYTES };
 	const char **env;
 	char *args;
@@ -129,7 +145,8 @@ static int open_fds(const struct jobs *js, const struct job *j, struct fds *f, s
 	f->child[CODE] = text_fd("code", j->code, strlen(j->code));
 	f->child[EVENT] = text_fd("event", j->event, strlen(j->event));
 	f->child[RESULT] = text_fd("result", "", 0);
-	f->child[RUNNER] = text_fd("runner", j->lang->runner ? j->lang->runner : "", j->lang->runner_len);
+	f->child[RUNNER] =
+		text_fd("runner", j->lang->runner ? j->lang->runner : "", j->lang->runner_len);
 	f->child[REPORT] = pipe_fd(&f->report, false);
 	f->child[FILTER] = text_fd("filter", (const char *)js->filter, js->filter_len);
 	f->child[SELF] = fcntl(js->self_fd, F_DUPFD_CLOEXEC, FD_ABOVE);
@@ -157,9 +174,18 @@ static int spawn(const struct fds *f, const char *const *command, pid_t *pid, st
 {
 	static const char *const envp[] = { NULL };
 	static const int target[FDS] = {
-		[IN] = 0, [OUT] = 1, [ERR] = 2, [CODE] = INIT_FD_CODE, [EVENT] = INIT_FD_EVENT, [RESULT] = INIT_FD_RESULT,
-		[RUNNER] = INIT_FD_RUNNER, [REPORT] = INIT_FD_REPORT, [FILTER] = INIT_FD_FILTER, [SELF] = INIT_FD_SELF,
-		[ARGS] = FD_ARGS, [INFO] = FD_INFO,
+		[IN] = 0,
+		[OUT] = 1,
+		[ERR] = 2,
+		[CODE] = INIT_FD_CODE,
+		[EVENT] = INIT_FD_EVENT,
+		[RESULT] = INIT_FD_RESULT,
+		[RUNNER] = INIT_FD_RUNNER,
+		[REPORT] = INIT_FD_REPORT,
+		[FILTER] = INIT_FD_FILTER,
+		[SELF] = INIT_FD_SELF,
+		[ARGS] = FD_ARGS,
+		[INFO] = FD_INFO,
 	};
 	const char **argv = arena_alloc(a, (16 + LANG_ARGS_MAX) * sizeof(*argv));
 	posix_spawn_file_actions_t fa;
@@ -188,7 +214,8 @@ static int spawn(const struct fds *f, const char *const *command, pid_t *pid, st
 	posix_spawnattr_setsigmask(&at, &none);
 	posix_spawnattr_setsigdefault(&at, &all);
 	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	e = posix_spawn(pid, BWRAP, &fa, &at, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
+	e = posix_spawn(pid, BWRAP, &fa, &at, (char *const *)(uintptr_t)argv,
+			(char *const *)(uintptr_t)envp);
 	posix_spawnattr_destroy(&at);
 	posix_spawn_file_actions_destroy(&fa);
 	return e;

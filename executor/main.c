@@ -61,7 +61,7 @@ static void on_child(evutil_socket_t sig, short what, void *arg)
 	(void)arg;
 	jobs_reap(&jobs);
 	if (!jobs.running)
-		malloc_trim(0);	/* hundreds of executors rest side by side on a host */
+		malloc_trim(0); /* hundreds of executors rest side by side on a host */
 }
 
 static void leave(void)
@@ -89,8 +89,13 @@ static void refused(void)
 
 static int watch_signals(void)
 {
-	static const struct { int sig; event_callback_fn fn; } rows[] = {
-		{ SIGCHLD, on_child }, { SIGTERM, on_term }, { SIGINT, on_term },
+	static const struct {
+		int sig;
+		event_callback_fn fn;
+	} rows[] = {
+		{ SIGCHLD, on_child },
+		{ SIGTERM, on_term },
+		{ SIGINT, on_term },
 	};
 
 	signal(SIGPIPE, SIG_IGN);
@@ -108,7 +113,8 @@ static int run(void)
 	char why[400];
 
 	log_init("sandbox-executor", LOG_LV_INFO, false);
-	mallopt(M_MMAP_THRESHOLD, 64 << 10);	/* large buffers go back to the system when they are freed */
+	mallopt(M_MMAP_THRESHOLD,
+		64 << 10); /* large buffers go back to the system when they are freed */
 	if (settings_load(&set, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sandbox-executor: %s\n", why);
 		return EXIT_CONFIG;
@@ -117,7 +123,9 @@ static int run(void)
 	/* Its memory, environment and descriptors are nobody's business in this container. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	base = event_base_new();
-	jobs = (struct jobs){ .on_start = on_job_start, .on_end = on_job_end, .on_output = on_job_output };
+	jobs = (struct jobs){ .on_start = on_job_start,
+			      .on_end = on_job_end,
+			      .on_output = on_job_output };
 	lang_detect(true);
 	if (!base || jobs_open(&jobs, &set, base, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sandbox-executor: %s\n", base ? why : "out of memory");
@@ -125,7 +133,8 @@ static int run(void)
 	}
 	trial_run(&trial, &jobs);
 	lang_versions();
-	if (watch_signals() < 0 || !(http = http_open(base, &jobs, &set, &trial, why, sizeof(why)))) {
+	if (watch_signals() < 0 ||
+	    !(http = http_open(base, &jobs, &set, &trial, why, sizeof(why)))) {
 		fprintf(stderr, "sandbox-executor: %s\n", why);
 		return EXIT_SYSTEM;
 	}
@@ -145,7 +154,7 @@ int main(int argc, char **argv)
 		init_main(argc - 2, argv + 2);
 	if (argc == 2 && !strcmp(argv[1], "--probe"))
 		trial_probe();
-	do {	/* descriptors 0-2 are open from here on, so that none of ours is mistaken for them */
+	do { /* descriptors 0-2 are open from here on, so that none of ours is mistaken for them */
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);
 	if (fd > 2)

@@ -5,24 +5,30 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define PIDS_MAX  4096	/* processes of one container that are looked at */
-#define DEPTH_MAX 64		/* a descriptor each */
-#define ENTRIES_MAX 200000	/* a look takes about 1 us for each */
+#define PIDS_MAX    4096   /* processes of one container that are looked at */
+#define DEPTH_MAX   64     /* a descriptor each */
+#define ENTRIES_MAX 200000 /* a look takes about 1 us for each */
 
 /* Where a fact stands, version by version; the first that opens is used. Controller "": version 2. */
-struct source { const char *controller, *mount, *file; };
+struct source {
+	const char *controller, *mount, *file;
+};
 
 static const struct source oom_at[] = {
-	{ "", "/sys/fs/cgroup", "memory.events" }, { "memory", "/sys/fs/cgroup/memory", "memory.oom_control" },
+	{ "", "/sys/fs/cgroup", "memory.events" },
+	{ "memory", "/sys/fs/cgroup/memory", "memory.oom_control" },
 };
 static const struct source pid_at[] = {
-	{ "", "/sys/fs/cgroup", "pids.events" }, { "pids", "/sys/fs/cgroup/pids", "pids.events" },
+	{ "", "/sys/fs/cgroup", "pids.events" },
+	{ "pids", "/sys/fs/cgroup/pids", "pids.events" },
 };
 static const struct source mem_at[] = {
-	{ "", "/sys/fs/cgroup", "memory.current" }, { "memory", "/sys/fs/cgroup/memory", "memory.usage_in_bytes" },
+	{ "", "/sys/fs/cgroup", "memory.current" },
+	{ "memory", "/sys/fs/cgroup/memory", "memory.usage_in_bytes" },
 };
 static const struct source cpu_at[] = {
-	{ "", "/sys/fs/cgroup", "cpu.stat" }, { "cpuacct", "/sys/fs/cgroup/cpuacct", "cpuacct.usage" },
+	{ "", "/sys/fs/cgroup", "cpu.stat" },
+	{ "cpuacct", "/sys/fs/cgroup/cpuacct", "cpuacct.usage" },
 	{ "cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpuacct.usage" },
 };
 static int oom_fd = -1, pid_fd = -1, mem_fd = -1, cpu_fd = -1, io_fd = -1;
@@ -35,7 +41,8 @@ static void own_group(const char *controller, char *out, size_t size)
 
 	out[0] = '\0';
 	while (f && fgets(line, sizeof(line), f)) {
-		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL, *save, *word;
+		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL, *save,
+		     *word;
 		bool ours;
 
 		if (!path)
@@ -43,7 +50,8 @@ static void own_group(const char *controller, char *out, size_t size)
 		*path++ = '\0';
 		path[strcspn(path, "\n")] = '\0';
 		ours = !*controller && !list[1];
-		for (word = strtok_r(list + 1, ",", &save); word && !ours; word = strtok_r(NULL, ",", &save))
+		for (word = strtok_r(list + 1, ",", &save); word && !ours;
+		     word = strtok_r(NULL, ",", &save))
 			ours = !strcmp(word, controller);
 		if (ours && strcmp(path, "/"))
 			snprintf(out, size, "%s", path);
@@ -138,7 +146,11 @@ bool meter_io(int64_t *rd, int64_t *wr)
 	return *rd >= 0 && *wr >= 0;
 }
 
-struct proc { pid_t pid, parent; int64_t rss, cpu_ms; bool known, inside; };
+struct proc {
+	pid_t pid, parent;
+	int64_t rss, cpu_ms;
+	bool known, inside;
+};
 
 static bool read_proc(const char *name, struct proc *p)
 {
@@ -155,12 +167,16 @@ static bool read_proc(const char *name, struct proc *p)
 		close(fd);
 	/* The name in parentheses may hold anything: fields count from the last one. */
 	if (!ok || !(end = strrchr(buf, ')')) ||
-	    sscanf(end + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %*d %*d %*u %*u %ld",
+	    sscanf(end + 1,
+		   " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %*d %*d %*u %*u %ld",
 		   &ppid, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &rss) != 6)
 		return false;
 	*p = (struct proc){
-		.pid = (pid_t)atoi(name), .parent = ppid, .rss = (int64_t)rss * sysconf(_SC_PAGESIZE),
-		.cpu_ms = (int64_t)(ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000 / sysconf(_SC_CLK_TCK),
+		.pid = (pid_t)atoi(name),
+		.parent = ppid,
+		.rss = (int64_t)rss * sysconf(_SC_PAGESIZE),
+		.cpu_ms = (int64_t)(ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000 /
+			  sysconf(_SC_CLK_TCK),
 	};
 	return true;
 }
@@ -180,10 +196,13 @@ static void place(struct proc *all, size_t n, pid_t root)
 		bool inside;
 
 		for (size_t up = 0; up < n && !top->known && top->pid != root; up++, top = next)
-			if (!(next = bsearch(&(struct proc){ .pid = top->parent }, all, n, sizeof(*all), by_pid)))
+			if (!(next = bsearch(&(struct proc){ .pid = top->parent }, all, n,
+					     sizeof(*all), by_pid)))
 				break;
 		inside = top->pid == root || top->inside;
-		for (struct proc *p = &all[i]; p && !p->known; p = bsearch(&(struct proc){ .pid = p->parent }, all, n, sizeof(*all), by_pid)) {
+		for (struct proc *p = &all[i]; p && !p->known;
+		     p = bsearch(&(struct proc){ .pid = p->parent }, all, n, sizeof(*all),
+				 by_pid)) {
 			p->known = true;
 			p->inside = inside;
 			if (p == top)
@@ -194,7 +213,8 @@ static void place(struct proc *all, size_t n, pid_t root)
 
 struct meter_tree meter_tree(pid_t root)
 {
-	struct proc *all = calloc(PIDS_MAX, sizeof(*all));	/* pages that stay untouched cost nothing */
+	struct proc *all =
+		calloc(PIDS_MAX, sizeof(*all)); /* pages that stay untouched cost nothing */
 	struct meter_tree sum = { 0 };
 	int64_t whole = meter_memory();
 	struct dirent *e;
@@ -222,7 +242,10 @@ struct meter_tree meter_tree(pid_t root)
 }
 
 /* `whole` goes when something was left out: nothing can hide where nobody looks. */
-struct walk { int64_t left, sum; bool whole; };
+struct walk {
+	int64_t left, sum;
+	bool whole;
+};
 
 static void add_files(int dir, int depth, struct walk *w)
 {
@@ -248,7 +271,8 @@ static void add_files(int dir, int depth, struct walk *w)
 
 			w->sum += used < st.st_size ? used : st.st_size;
 		} else if (S_ISDIR(st.st_mode)) {
-			int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			int fd = openat(dirfd(d), e->d_name,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (fd >= 0)
 				add_files(fd, depth + 1, w);

@@ -10,18 +10,22 @@
 #include "../lib/base/util.h"
 
 /* Counters of the whole container; -1: not readable here. */
-struct meter_events { int64_t oom_kills, pids_refused; };
+struct meter_events {
+	int64_t oom_kills, pids_refused;
+};
 
-void meter_open(void);				/* finds the files; before PR_SET_DUMPABLE 0 */
+void meter_open(void); /* finds the files; before PR_SET_DUMPABLE 0 */
 struct meter_events meter_events(void);
-int64_t meter_memory(void);			/* bytes used by the container now, -1 unknown */
-int64_t meter_cpu_ms(void);			/* of the container so far, -1 unknown */
+int64_t meter_memory(void); /* bytes used by the container now, -1 unknown */
+int64_t meter_cpu_ms(void); /* of the container so far, -1 unknown */
 
 /* Bytes that this process and all it reaped have read and written through system calls. False: unknown. */
 bool meter_io(int64_t *rd, int64_t *wr);
 
 /* All living processes below `root` (a child of ours), itself included: resident bytes, CPU with that of their reaped ones. */
-struct meter_tree { int64_t rss, cpu_ms; };
+struct meter_tree {
+	int64_t rss, cpu_ms;
+};
 struct meter_tree meter_tree(pid_t root);
 
 /*

@@ -11,11 +11,16 @@
 #include "job.h"
 #include "meter.h"
 
-#define RESULT_SLACK 4096	/* bytes around the value in the runner's document */
-#define ERROR_MAX    (1 << 20)	/* bytes of a runner's error that are read */
+#define RESULT_SLACK 4096      /* bytes around the value in the runner's document */
+#define ERROR_MAX    (1 << 20) /* bytes of a runner's error that are read */
 
 /* What the runner wrote: {"value":…} or {"error":…}; anything else is no result. */
-struct answer { char *text; const char *value, *error, *invalid; size_t nvalue, nerror; bool too_large; };
+struct answer {
+	char *text;
+	const char *value, *error, *invalid;
+	size_t nvalue, nerror;
+	bool too_large;
+};
 
 static void read_answer(const struct jobs *js, struct job *j, struct answer *x, struct arena *a)
 {
@@ -39,7 +44,9 @@ static void read_answer(const struct jobs *js, struct job *j, struct answer *x, 
 		x->invalid = why;
 		return;
 	}
-	if (!jsn_unique(x->text, (size_t)n)) {	/* the control plane's parser refuses those, and the whole result with it */
+	if (!jsn_unique(
+		    x->text,
+		    (size_t)n)) { /* the control plane's parser refuses those, and the whole result with it */
 		x->invalid = "an object has two members of the same name";
 		return;
 	}
@@ -59,13 +66,14 @@ static const char *made_error(const char *type, const char *message, struct aren
 	return o ? arena_strdup(a, jsn_text(o, &n)) : NULL;
 }
 
-static const char *message_of(const struct ending *e, const struct answer *x, const struct init_report *r, const struct job *j,
-			      struct arena *a)
+static const char *message_of(const struct ending *e, const struct answer *x,
+			      const struct init_report *r, const struct job *j, struct arena *a)
 {
 	char name[64];
 
 	if (!strcmp(e->reason, "exec_timeout"))
-		return arena_printf(a, "the execution did not end within %lld s", (long long)j->timeout_s);
+		return arena_printf(a, "the execution did not end within %lld s",
+				    (long long)j->timeout_s);
 	if (!strcmp(e->reason, "oom"))
 		return "the container ran out of memory";
 	if (!strcmp(e->reason, "seccomp")) {
@@ -83,9 +91,11 @@ static const char *message_of(const struct ending *e, const struct answer *x, co
 	if (e->signal)
 		return arena_printf(a, "ended by signal %d", e->signal);
 	if (!strcmp(e->error_type, "SandboxNotStarted"))
-		return arena_printf(a, "the sandbox could not be started%s%s", r->error ? ": " : "", r->error ? strerror(r->error) : "");
+		return arena_printf(a, "the sandbox could not be started%s%s", r->error ? ": " : "",
+				    r->error ? strerror(r->error) : "");
 	if (!strcmp(e->error_type, "ReturnValueNotSerializable"))
-		return arena_printf(a, "the return value is no JSON that a result can hold: %s", x->invalid);
+		return arena_printf(a, "the return value is no JSON that a result can hold: %s",
+				    x->invalid);
 	if (!strcmp(e->error_type, "ReturnValueTooLarge"))
 		return "the return value is larger than max_return_bytes";
 	if (!strcmp(e->error_type, "ExitError"))
@@ -104,7 +114,8 @@ static size_t escaped(const char *text, size_t n)
 	return sum;
 }
 
-static struct json_object *stream(struct json_object *o, const char *name, const struct output *out, struct arena *a)
+static struct json_object *stream(struct json_object *o, const char *name, const struct output *out,
+				  struct arena *a)
 {
 	const char *text;
 	size_t n = 0;
@@ -132,10 +143,12 @@ static struct json_object *metrics(const struct job *j)
 
 	m = jsn_int(m, "duration_ms", run_us / 1000);
 	m = jsn_int(m, "cpu_time_ms", j->started ? j->cpu_ms : JSN_ABSENT);
-	m = jsn_num(m, "peak_memory_mb", j->peak_bytes ? round((double)j->peak_bytes / 10485.76) / 100 : NAN);
+	m = jsn_num(m, "peak_memory_mb",
+		    j->peak_bytes ? round((double)j->peak_bytes / 10485.76) / 100 : NAN);
 	m = jsn_int(m, "io_read_bytes", j->io_read < 0 ? JSN_ABSENT : j->io_read);
 	m = jsn_int(m, "io_write_bytes", j->io_write < 0 ? JSN_ABSENT : j->io_write);
-	return jsn_int(m, "queue_ms", ((j->started ? j->started_us : j->ended_us) - j->accepted_us) / 1000);
+	return jsn_int(m, "queue_ms",
+		       ((j->started ? j->started_us : j->ended_us) - j->accepted_us) / 1000);
 }
 
 static struct json_object *head(struct json_object *o, struct job *j, const struct ending *e)
@@ -160,8 +173,9 @@ static struct json_object *when(struct json_object *o, const char *key, int64_t 
 }
 
 /* The runner's own words win where the reason is a plain end; our reasons replace them. */
-static struct json_object *put_error(struct json_object *o, const struct ending *e, const struct answer *x,
-				     const struct init_report *r, struct job *j, struct arena *a)
+static struct json_object *put_error(struct json_object *o, const struct ending *e,
+				     const struct answer *x, const struct init_report *r,
+				     struct job *j, struct arena *a)
 {
 	const char *text = NULL, *message, *type;
 
@@ -172,7 +186,9 @@ static struct json_object *put_error(struct json_object *o, const struct ending 
 		err = text ? json_tokener_parse(text) : NULL;
 		type = json_object_get_string(json_object_object_get(err, "errorType"));
 		message = json_object_get_string(json_object_object_get(err, "errorMessage"));
-		o = jsn_str(o, "error_message", arena_printf(a, "%s: %s", type ? type : "Error", message ? message : ""));
+		o = jsn_str(o, "error_message",
+			    arena_printf(a, "%s: %s", type ? type : "Error",
+					 message ? message : ""));
 	} else if (e->error_type) {
 		message = message_of(e, x, r, j, a);
 		text = made_error(e->error_type, message, a);
@@ -183,15 +199,23 @@ static struct json_object *put_error(struct json_object *o, const struct ending 
 	return jsn_raw(o, "error", text);
 }
 
-static struct ending decide(const struct job *j, const struct init_report *r, bool reported, const struct answer *x)
+static struct ending decide(const struct job *j, const struct init_report *r, bool reported,
+			    const struct answer *x)
 {
 	struct meter_events now = meter_events();
 	struct ending_facts f = {
-		.cancelled = j->cancelled, .session_ended = j->session_ended, .timed_out = j->timed_out,
-		.output_limit = j->output_limit, .disk_limit = j->disk_limit, .oom_rose = now.oom_kills > j->oom_base,
-		.pids_rose = now.pids_refused > j->pids_base, .reported = reported,
+		.cancelled = j->cancelled,
+		.session_ended = j->session_ended,
+		.timed_out = j->timed_out,
+		.output_limit = j->output_limit,
+		.disk_limit = j->disk_limit,
+		.oom_rose = now.oom_kills > j->oom_base,
+		.pids_rose = now.pids_refused > j->pids_base,
+		.reported = reported,
 		.started = reported ? r->started : j->started && j->first != 0,
-		.wait_status = r->status, .syscall = r->syscall, .has_error = x->nerror != 0,
+		.wait_status = r->status,
+		.syscall = r->syscall,
+		.has_error = x->nerror != 0,
 	};
 	struct ending e = ending_of(&f);
 
@@ -202,7 +226,8 @@ static struct ending decide(const struct job *j, const struct init_report *r, bo
 	return e;
 }
 
-char *outcome_build(struct jobs *js, struct job *j, const void *init_report, bool reported, size_t *len)
+char *outcome_build(struct jobs *js, struct job *j, const void *init_report, bool reported,
+		    size_t *len)
 {
 	struct arena *a = arena_new((size_t)96 << 20);
 	struct init_report r = { .syscall = -1 };
@@ -220,7 +245,9 @@ char *outcome_build(struct jobs *js, struct job *j, const void *init_report, boo
 	e = decide(j, &r, reported, &x);
 	j->status = e.status;
 	o = head(o, j, &e);
-	o = jsn_raw(o, "return_value", !strcmp(e.status, "completed") && x.nvalue ? arena_strndup(a, x.value, x.nvalue) : NULL);
+	o = jsn_raw(o, "return_value",
+		    !strcmp(e.status, "completed") && x.nvalue ? arena_strndup(a, x.value, x.nvalue)
+							       : NULL);
 	o = put_error(o, &e, &x, &r, j, a);
 	o = stream(o, "stdout", j->out, a);
 	o = stream(o, "stderr", j->err, a);
@@ -241,8 +268,11 @@ char *outcome_poor(struct job *j)
 	char *text = NULL;
 
 	j->status = "failed";
-	if (asprintf(&text, "{\"execution_id\":\"%s\",\"status\":\"failed\",\"ended_reason\":\"internal\",\"retryable\":true,"
-			    "\"attempt\":%lld,\"exit_code\":null}", j->id, (long long)j->attempt) < 0)
+	if (asprintf(
+		    &text,
+		    "{\"execution_id\":\"%s\",\"status\":\"failed\",\"ended_reason\":\"internal\",\"retryable\":true,"
+		    "\"attempt\":%lld,\"exit_code\":null}",
+		    j->id, (long long)j->attempt) < 0)
 		return NULL;
 	return text;
 }

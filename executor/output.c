@@ -3,14 +3,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#define MARK_BYTES 64	/* the line between the two ends, part of the inline size */
+#define MARK_BYTES 64 /* the line between the two ends, part of the inline size */
 
 struct output {
-	char   *path;
-	int     fd;
+	char *path;
+	int fd;
 	int64_t keep, inline_bytes, total, kept;
-	char   *ring;		/* the last inline_bytes / 2 of a log that outgrew `keep` */
-	size_t  ring_size, ring_at;
+	char *ring; /* the last inline_bytes / 2 of a log that outgrew `keep` */
+	size_t ring_size, ring_at;
 	int64_t ring_total;
 };
 
@@ -55,7 +55,8 @@ static void remember(struct output *o, const char *p, size_t n)
 		n = o->ring_size;
 	}
 	for (size_t done = 0; done < n;) {
-		size_t k = o->ring_size - o->ring_at < n - done ? o->ring_size - o->ring_at : n - done;
+		size_t k =
+			o->ring_size - o->ring_at < n - done ? o->ring_size - o->ring_at : n - done;
 
 		memcpy(o->ring + o->ring_at, p + done, k);
 		o->ring_at = (o->ring_at + k) % o->ring_size;
@@ -94,10 +95,22 @@ int output_append(struct output *o, const char *p, size_t n)
 	return rc;
 }
 
-int64_t output_total(const struct output *o)   { return o ? o->total : 0; }
-int64_t output_kept(const struct output *o)    { return o ? o->kept : 0; }
-int64_t output_dropped(const struct output *o) { return o ? o->total - o->kept : 0; }
-int     output_fd(const struct output *o)      { return o ? o->fd : -1; }
+int64_t output_total(const struct output *o)
+{
+	return o ? o->total : 0;
+}
+int64_t output_kept(const struct output *o)
+{
+	return o ? o->kept : 0;
+}
+int64_t output_dropped(const struct output *o)
+{
+	return o ? o->total - o->kept : 0;
+}
+int output_fd(const struct output *o)
+{
+	return o ? o->fd : -1;
+}
 
 ssize_t output_read(const struct output *o, int64_t at, char *buf, size_t n)
 {
@@ -111,7 +124,10 @@ ssize_t output_read(const struct output *o, int64_t at, char *buf, size_t n)
 /* The last n bytes of everything that was written: from the ring, and before it from the log. */
 static size_t tail(const struct output *o, char *buf, size_t n)
 {
-	size_t in_ring = o->ring ? (size_t)(o->ring_total < (int64_t)o->ring_size ? o->ring_total : (int64_t)o->ring_size) : 0;
+	size_t in_ring =
+		o->ring ? (size_t)(o->ring_total < (int64_t)o->ring_size ? o->ring_total
+									 : (int64_t)o->ring_size)
+			: 0;
 	size_t from_ring = n < in_ring ? n : in_ring, from_log = n - from_ring;
 	ssize_t k = 0;
 
@@ -121,7 +137,8 @@ static size_t tail(const struct output *o, char *buf, size_t n)
 	if (k < 0)
 		k = 0;
 	for (size_t i = 0; i < from_ring; i++)
-		buf[(size_t)k + i] = o->ring[(o->ring_at + o->ring_size - from_ring + i) % o->ring_size];
+		buf[(size_t)k + i] =
+			o->ring[(o->ring_at + o->ring_size - from_ring + i) % o->ring_size];
 	return (size_t)k + from_ring;
 }
 
@@ -158,7 +175,8 @@ static size_t join(const struct output *o, char *p, size_t head, const char *end
 	head = whole_end(p, head);
 	end += skip;
 	n -= skip;
-	k = snprintf(line, sizeof(line), "\n... %lld bytes omitted ...\n", (long long)(o->total - (int64_t)(head + n)));
+	k = snprintf(line, sizeof(line), "\n... %lld bytes omitted ...\n",
+		     (long long)(o->total - (int64_t)(head + n)));
 	memcpy(p + head, line, (size_t)k);
 	memcpy(p + head + (size_t)k, end, n);
 	return head + (size_t)k + n;
@@ -169,7 +187,9 @@ char *output_inline(const struct output *o, struct arena *a, size_t *len, bool *
 	bool fits = !o || o->total <= o->inline_bytes;
 	size_t half = o ? (size_t)(o->inline_bytes - MARK_BYTES) / 2 : 0, n;
 	size_t most = fits ? (size_t)output_kept(o) : half;
-	char *p = arena_alloc(a, (fits ? (size_t)output_total(o) : (size_t)o->inline_bytes) + MARK_BYTES + 1), *end;
+	char *p = arena_alloc(a, (fits ? (size_t)output_total(o) : (size_t)o->inline_bytes) +
+					 MARK_BYTES + 1),
+	     *end;
 	ssize_t head;
 
 	if (!p)

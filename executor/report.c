@@ -7,16 +7,16 @@
 #include "call.h"
 #include "meter.h"
 
-#define RUNNING_MS 100	/* what ends sooner is told by its result alone */
+#define RUNNING_MS 100 /* what ends sooner is told by its result alone */
 
-static struct event_base     *base;
-static struct jobs           *jobs;
+static struct event_base *base;
+static struct jobs *jobs;
 static const struct settings *set;
-static const struct trial    *trial;
-static struct event          *ready_timer, *beat_timer;
-static void                 (*on_refused)(void);
-static int                    ready_tries;
-static bool                   accepted;
+static const struct trial *trial;
+static struct event *ready_timer, *beat_timer;
+static void (*on_refused)(void);
+static int ready_tries;
+static bool accepted;
 
 /* Seconds before try number n, 0-based (CONTRACT 10.3). */
 static int pause_s(int n)
@@ -31,7 +31,8 @@ static void post(const char *path, struct json_object *o, call_done *done, void 
 	size_t n = 0;
 	const char *text = o ? jsn_text(o, &n) : NULL;
 
-	call_post(base, set->control_url, path, set->token, text ? text : "{}", text ? n : 2, done, arg);
+	call_post(base, set->control_url, path, set->token, text ? text : "{}", text ? n : 2, done,
+		  arg);
 	json_object_put(o);
 }
 
@@ -60,7 +61,7 @@ static void on_ready(int status, const char *body, size_t n, void *arg)
 		on_refused();
 		return;
 	}
-	if (ready_tries < 5)	/* the first moments count: the web server may just be reloading */
+	if (ready_tries < 5) /* the first moments count: the web server may just be reloading */
 		tv = (struct timeval){ .tv_usec = 100000 << ready_tries };
 	ready_tries++;
 	log_warn("ready.failed", I("status", status), I("tries", ready_tries));
@@ -69,7 +70,8 @@ static void on_ready(int status, const char *body, size_t n, void *arg)
 
 static void send_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct json_object *o = jsn_str(json_object_new_object(), "container_id", set->container_id);
+	struct json_object *o =
+		jsn_str(json_object_new_object(), "container_id", set->container_id);
 	char path[160];
 
 	(void)fd;
@@ -93,7 +95,8 @@ static void obey(struct json_object *list, void (*fn)(struct job *))
 	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct job *j = job_find(jobs, json_object_get_string(json_object_array_get_idx(list, i)));
+		struct job *j =
+			job_find(jobs, json_object_get_string(json_object_array_get_idx(list, i)));
 
 		if (j)
 			fn(j);
@@ -132,13 +135,16 @@ static struct json_object *jobs_in(enum job_state st)
 
 	for (struct job *j = jobs->list; j; j = j->next)
 		if (j->state == st)
-			list = jsn_push(list, jsn_int(jsn_str(json_object_new_object(), "id", j->id), "attempt", j->attempt));
+			list = jsn_push(list,
+					jsn_int(jsn_str(json_object_new_object(), "id", j->id),
+						"attempt", j->attempt));
 	return list;
 }
 
 static void send_beat(evutil_socket_t fd, short what, void *arg)
 {
-	struct json_object *o = now(json_object_new_object(), "timestamp"), *u = json_object_new_object();
+	struct json_object *o = now(json_object_new_object(), "timestamp"),
+			   *u = json_object_new_object();
 	int64_t cpu = meter_cpu_ms(), mem = meter_memory(), disk = meter_disk(set->workspace);
 	char path[160];
 
@@ -179,7 +185,8 @@ static void on_result(int status, const char *body, size_t n, void *arg)
 		return;
 	}
 	if (status / 100 == 4)
-		log_error("result.refused", S("execution_id", id), I("status", status), S("answer", body));
+		log_error("result.refused", S("execution_id", id), I("status", status),
+			  S("answer", body));
 	else
 		again(j);
 }
@@ -193,7 +200,8 @@ static void send_result(const struct job *j)
 		return;
 	}
 	snprintf(path, sizeof(path), "/internal/executions/%s/result", j->id);
-	call_post(base, set->control_url, path, set->token, j->result, j->result_len, on_result, id);
+	call_post(base, set->control_url, path, set->token, j->result, j->result_len, on_result,
+		  id);
 }
 
 /* The heartbeat says the same again: nobody waits for this answer. */
@@ -244,7 +252,7 @@ void report_started(struct job *j)
 
 void report_ended(struct job *j)
 {
-	if (base)	/* else of an earlier life: report_open() sees to it */
+	if (base) /* else of an earlier life: report_open() sees to it */
 		due_in(j, (struct timeval){ .tv_sec = pause_s(0) });
 }
 
@@ -273,7 +281,7 @@ static void tell_exit(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	for (struct job *j = jobs->list; j && clock_ms() < exit_until; j = j->next)
-		if (j->state != JOB_FREED) {	/* results first */
+		if (j->state != JOB_FREED) { /* results first */
 			event_add(exit_timer, &soon);
 			return;
 		}
@@ -290,7 +298,7 @@ void report_exit(void (*done)(void))
 	struct timeval now_tv = { 0 };
 
 	exit_done = done;
-	exit_until = clock_ms() + 3000;	/* of the 10 s that CONTRACT 10.3 gives the whole end */
+	exit_until = clock_ms() + 3000; /* of the 10 s that CONTRACT 10.3 gives the whole end */
 	for (struct job *j = jobs->list; j; j = j->next)
 		if (j->state == JOB_ENDED && j->deliver)
 			event_add(j->deliver, &now_tv);
@@ -299,7 +307,8 @@ void report_exit(void (*done)(void))
 		done();
 }
 
-void report_open(struct event_base *b, struct jobs *js, const struct settings *s, const struct trial *t, void (*quit)(void))
+void report_open(struct event_base *b, struct jobs *js, const struct settings *s,
+		 const struct trial *t, void (*quit)(void))
 {
 	struct timeval beat = { .tv_sec = s->heartbeat_s }, at_once = { 0 };
 
@@ -310,7 +319,8 @@ void report_open(struct event_base *b, struct jobs *js, const struct settings *s
 	on_refused = quit;
 	ready_timer = evtimer_new(base, send_ready, NULL);
 	beat_timer = evtimer_new(base, send_beat, NULL);
-	if (!ready_timer || !beat_timer || event_add(ready_timer, &at_once) || event_add(beat_timer, &beat))
+	if (!ready_timer || !beat_timer || event_add(ready_timer, &at_once) ||
+	    event_add(beat_timer, &beat))
 		quit();
 	for (struct job *j = jobs->list; j; j = j->next)
 		if (j->state == JOB_ENDED)

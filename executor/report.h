@@ -10,7 +10,8 @@
 #include "trial.h"
 
 /* Starts with container_ready, repeated until it is accepted or refused (then `quit` is called). */
-void report_open(struct event_base *, struct jobs *, const struct settings *, const struct trial *, void (*quit)(void));
+void report_open(struct event_base *, struct jobs *, const struct settings *, const struct trial *,
+		 void (*quit)(void));
 
 /* A job runs: told when it does not end at once. */
 void report_started(struct job *);

@@ -7,7 +7,11 @@
 
 #define AT(f) offsetof(struct settings, f)
 
-static const struct { const char *name; size_t off; const char *def; } words[] = {
+static const struct {
+	const char *name;
+	size_t off;
+	const char *def;
+} words[] = {
 	{ "SESSION_ID", AT(session_id), NULL },
 	{ "CONTAINER_ID", AT(container_id), NULL },
 	{ "POD_NAME", AT(pod_name), "" },
@@ -21,14 +25,20 @@ static const struct { const char *name; size_t off; const char *def; } words[] =
 };
 
 /* Ceilings are those of sandbox.ini(5); 0 for a size of the container: not told. */
-static const struct { const char *name; size_t off; int64_t def, min, max; } numbers[] = {
+static const struct {
+	const char *name;
+	size_t off;
+	int64_t def, min, max;
+} numbers[] = {
 	{ "SANDBOX_EXECUTION_MAX_PARALLEL", AT(max_parallel), 10, 1, 256 },
 	{ "SANDBOX_EXECUTION_MAX_QUEUE", AT(max_queue), 100, 0, 1000 },
 	{ "SANDBOX_EXECUTION_MAX_CODE_BYTES", AT(max_code_bytes), 1 << 20, 1, 8 << 20 },
 	{ "SANDBOX_EXECUTION_MAX_EVENT_BYTES", AT(max_event_bytes), 1 << 20, 2, 8 << 20 },
 	{ "SANDBOX_EXECUTION_MAX_RETURN_BYTES", AT(max_return_bytes), 1 << 20, 2, 8 << 20 },
-	{ "SANDBOX_EXECUTION_OUTPUT_INLINE_BYTES", AT(output_inline_bytes), 1 << 20, 1024, 4 << 20 },
-	{ "SANDBOX_EXECUTION_OUTPUT_MAX_BYTES", AT(output_max_bytes), 100 << 20, 1024, (int64_t)10 << 30 },
+	{ "SANDBOX_EXECUTION_OUTPUT_INLINE_BYTES", AT(output_inline_bytes), 1 << 20, 1024,
+	  4 << 20 },
+	{ "SANDBOX_EXECUTION_OUTPUT_MAX_BYTES", AT(output_max_bytes), 100 << 20, 1024,
+	  (int64_t)10 << 30 },
 	{ "SANDBOX_EXECUTION_HEARTBEAT_INTERVAL", AT(heartbeat_s), 5, 1, 300 },
 	{ "SANDBOX_EXECUTOR_MEMORY_BYTES", AT(memory_bytes), 0, 0, INT64_MAX },
 	{ "SANDBOX_EXECUTOR_DISK_BYTES", AT(disk_bytes), 0, 0, INT64_MAX },

@@ -7,7 +7,7 @@
 
 #include "../lib/base/ident.h"
 
-#define RESULT_MAX ((off_t)64 << 20)	/* twice what a callback may carry (CONTRACT 1.2) */
+#define RESULT_MAX ((off_t)64 << 20) /* twice what a callback may carry (CONTRACT 1.2) */
 
 static char dir[256];
 
@@ -67,7 +67,8 @@ static char *slurp(const char *path, size_t *n)
 	struct stat st;
 	char *text;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > RESULT_MAX || !(text = malloc((size_t)st.st_size + 1)))
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > RESULT_MAX ||
+	    !(text = malloc((size_t)st.st_size + 1)))
 		return NULL;
 	if (read(fd, text, (size_t)st.st_size) != st.st_size) {
 		free(text);

@@ -4,9 +4,9 @@
 #include "../lib/base/util.h"
 
 /* Makes the directories. -1 with errno. */
-int  spool_open(const char *state_dir) MUST_CHECK;
+int spool_open(const char *state_dir) MUST_CHECK;
 /* Complete or not at all. It outlives the executor, not the machine: no fsync on the way of an answer. */
-int  spool_put(const char *id, const char *text, size_t n) MUST_CHECK;
+int spool_put(const char *id, const char *text, size_t n) MUST_CHECK;
 void spool_drop(const char *id);
 /* Calls fn for each result of an earlier life. */
 void spool_each(void (*fn)(const char *id, char *text, size_t n, void *), void *arg);

@@ -7,7 +7,8 @@
 #include "job.h"
 
 struct body {
-	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint, *limit_action;
+	const char *execution_id, *session_id, *code, *language, *stdin_text, *entrypoint,
+		*limit_action;
 	struct json_object *event, *env;
 	int64_t attempt, timeout, output_max, output_inline;
 };
@@ -17,8 +18,8 @@ struct body {
 static bool identifier_ok(const char *s)
 {
 	for (const char *p = s; *p; p++)
-		if (!strchr("_$", *p) && !isalpha((unsigned char)*p) && (p == s || !isdigit((unsigned char)*p)) &&
-		    (unsigned char)*p < 0x80)
+		if (!strchr("_$", *p) && !isalpha((unsigned char)*p) &&
+		    (p == s || !isdigit((unsigned char)*p)) && (unsigned char)*p < 0x80)
 			return false;
 	return true;
 }
@@ -29,18 +30,20 @@ static void check_env(struct jsn_check *c, struct json_object *env)
 
 	if (!env)
 		return;
-	json_object_object_foreach(env, name, value) {
+	json_object_object_foreach (env, name, value) {
 		snprintf(path, sizeof(path), "env_vars.%.128s", name);
 		if (!*name || strchr(name, '='))
 			jsn_bad(c, "value_error", path, NULL, "is not a name");
 		else if (!json_object_is_type(value, json_type_string))
 			jsn_bad(c, "string_type", path, value, "must be a string");
-		else if (strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+		else if (strlen(json_object_get_string(value)) !=
+			 (size_t)json_object_get_string_len(value))
 			jsn_bad(c, "value_error", path, NULL, "must not hold U+0000");
 	}
 }
 
-static int read_body(struct jobs *js, struct json_object *in, struct body *b, struct arena *a, struct fault *f)
+static int read_body(struct jobs *js, struct json_object *in, struct body *b, struct arena *a,
+		     struct fault *f)
 {
 	static const char *const actions[] = { "drop", "kill", NULL };
 	const struct settings *s = js->set;
@@ -55,8 +58,10 @@ static int read_body(struct jobs *js, struct json_object *in, struct body *b, st
 		{ "stdin", NULL, JSN_STR, false, AT(stdin_text), 0, 1 << 20, NULL },
 		{ "env_vars", NULL, JSN_OBJ, false, AT(env), 0, 0, NULL },
 		{ "entrypoint", NULL, JSN_STR, false, AT(entrypoint), 1, 128, NULL },
-		{ "output_max_bytes", NULL, JSN_INT, false, AT(output_max), 1024, s->output_max_bytes, NULL },
-		{ "output_inline_bytes", NULL, JSN_INT, false, AT(output_inline), 1024, s->output_inline_bytes, NULL },
+		{ "output_max_bytes", NULL, JSN_INT, false, AT(output_max), 1024,
+		  s->output_max_bytes, NULL },
+		{ "output_inline_bytes", NULL, JSN_INT, false, AT(output_inline), 1024,
+		  s->output_inline_bytes, NULL },
 		{ "output_limit_action", NULL, JSN_ENUM, false, AT(limit_action), 0, 0, actions },
 	};
 	struct jsn_check c = { .a = a, .where = "body" };
@@ -139,7 +144,7 @@ static bool runs_anew(struct job *old, const struct body *b)
 	if (b->attempt <= old->attempt)
 		return false;
 	if (old->state == JOB_QUEUED || old->state == JOB_RUNNING) {
-		old->attempt = b->attempt;	/* adopted while it runs */
+		old->attempt = b->attempt; /* adopted while it runs */
 		return false;
 	}
 	return old->status && !strcmp(old->status, "crashed");
@@ -148,13 +153,15 @@ static bool runs_anew(struct job *old, const struct body *b)
 static void forget(struct jobs *js, struct job *old)
 {
 	job_free_result(js, old, true);
-	old->id[0] = '\0';	/* no longer found; the row leaves with the oldest */
+	old->id[0] = '\0'; /* no longer found; the row leaves with the oldest */
 }
 
-int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t len, struct arena *a, int *status,
-	       struct job **out, struct fault *f)
+int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t len,
+	       struct arena *a, int *status, struct job **out, struct fault *f)
 {
-	struct body b = { .attempt = 1, .timeout = 30, .output_max = js->set->output_max_bytes,
+	struct body b = { .attempt = 1,
+			  .timeout = 30,
+			  .output_max = js->set->output_max_bytes,
 			  .output_inline = js->set->output_inline_bytes,
 			  .limit_action = js->set->limit_action };
 	const struct lang *l;
@@ -171,8 +178,12 @@ int job_submit(struct jobs *js, struct json_object *in, const char *text, size_t
 		forget(js, j);
 	if (!js->isolated && !js->set->allow_unisolated)
 		return fault_set(f, FAULT_EXE_ISOLATION, "the isolation is not proven");
-	if (js->stopping || js->running + js->queued >= js->set->max_parallel + js->set->max_queue || make_room(js) < 0)
-		return fault_set(f, FAULT_EXE_QUEUE_FULL, js->stopping ? "the executor is stopping" : "the job table is full");
+	if (js->stopping ||
+	    js->running + js->queued >= js->set->max_parallel + js->set->max_queue ||
+	    make_room(js) < 0)
+		return fault_set(f, FAULT_EXE_QUEUE_FULL,
+				 js->stopping ? "the executor is stopping"
+					      : "the job table is full");
 	if (!(l = lang_find(b.language)))
 		return fault_set(f, FAULT_EXE_INVALID, "language: the image has no %s", b.language);
 	if (!(j = new_job(&b, l, text, len)))

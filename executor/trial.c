@@ -17,21 +17,33 @@
 #define OUT_MAX  8192
 
 static const char *const names[TRIAL__MAX] = {
-	[TRIAL_USER_NS] = "user_ns", [TRIAL_PID_NS] = "pid_ns", [TRIAL_MOUNT_NS] = "mount_ns", [TRIAL_IPC_NS] = "ipc_ns",
-	[TRIAL_NET_NS] = "net_ns", [TRIAL_SECCOMP] = "seccomp", [TRIAL_NO_NEW_PRIVS] = "no_new_privs",
-	[TRIAL_CAPS_DROPPED] = "caps_dropped", [TRIAL_PRIVATE_PROC] = "private_proc", [TRIAL_OWN_CGROUP] = "own_cgroup",
-	[TRIAL_DISK_QUOTA] = "disk_quota", [TRIAL_READ_ONLY_ROOT] = "read_only_root",
+	[TRIAL_USER_NS] = "user_ns",
+	[TRIAL_PID_NS] = "pid_ns",
+	[TRIAL_MOUNT_NS] = "mount_ns",
+	[TRIAL_IPC_NS] = "ipc_ns",
+	[TRIAL_NET_NS] = "net_ns",
+	[TRIAL_SECCOMP] = "seccomp",
+	[TRIAL_NO_NEW_PRIVS] = "no_new_privs",
+	[TRIAL_CAPS_DROPPED] = "caps_dropped",
+	[TRIAL_PRIVATE_PROC] = "private_proc",
+	[TRIAL_OWN_CGROUP] = "own_cgroup",
+	[TRIAL_DISK_QUOTA] = "disk_quota",
+	[TRIAL_READ_ONLY_ROOT] = "read_only_root",
 };
 
 /* Without one of these the level is reduced, without any other none (CONTRACT 10.4). */
 static bool may_miss(enum trial_check c)
 {
-	return c == TRIAL_PRIVATE_PROC || c == TRIAL_OWN_CGROUP || c == TRIAL_DISK_QUOTA || c == TRIAL_READ_ONLY_ROOT;
+	return c == TRIAL_PRIVATE_PROC || c == TRIAL_OWN_CGROUP || c == TRIAL_DISK_QUOTA ||
+	       c == TRIAL_READ_ONLY_ROOT;
 }
 
-static const struct { enum trial_check check; const char *link; } spaces[] = {
-	{ TRIAL_USER_NS, "user" }, { TRIAL_PID_NS, "pid" }, { TRIAL_MOUNT_NS, "mnt" }, { TRIAL_IPC_NS, "ipc" },
-	{ TRIAL_NET_NS, "net" },
+static const struct {
+	enum trial_check check;
+	const char *link;
+} spaces[] = {
+	{ TRIAL_USER_NS, "user" }, { TRIAL_PID_NS, "pid" }, { TRIAL_MOUNT_NS, "mnt" },
+	{ TRIAL_IPC_NS, "ipc" },   { TRIAL_NET_NS, "net" },
 };
 
 static void namespace_of(const char *link, char *out, size_t size)
@@ -67,7 +79,8 @@ void trial_probe(void)
 		printf("ns_%s %s\n", spaces[i].link, line);
 	}
 	while (fp && fgets(line, sizeof(line), fp)) {
-		static const char *const keys[] = { "NoNewPrivs:", "Seccomp:", "CapEff:", "CapPrm:", "CapBnd:", "Uid:" };
+		static const char *const keys[] = { "NoNewPrivs:", "Seccomp:", "CapEff:",
+						    "CapPrm:",     "CapBnd:",  "Uid:" };
 
 		for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 			if (str_starts(line, keys[i]))
@@ -75,7 +88,8 @@ void trial_probe(void)
 	}
 	if (fp)
 		fclose(fp);
-	printf("root_writable %d\n", can_write("/.probe") || can_write("/usr/.probe") || can_write("/etc/.probe"));
+	printf("root_writable %d\n",
+	       can_write("/.probe") || can_write("/usr/.probe") || can_write("/etc/.probe"));
 	printf("program_seen %d\n", access("/opt/sandbox/bin", F_OK) == 0);
 	printf("socket_seen %d\n", access("/run/sandbox", F_OK) == 0);
 	printf("end 1\n");
@@ -125,17 +139,20 @@ static void judge(struct trial *t, const struct jobs *js, const char *out)
 
 		snprintf(key, sizeof(key), "ns_%s", spaces[i].link);
 		namespace_of(spaces[i].link, here, sizeof(here));
-		t->ok[spaces[i].check] = value(out, key, in, sizeof(in)) && *in && *here && strcmp(in, here);
+		t->ok[spaces[i].check] =
+			value(out, key, in, sizeof(in)) && *in && *here && strcmp(in, here);
 	}
 	/* With egress code shares the container's network, which is the session's own. */
 	t->ok[TRIAL_NET_NS] |= js->set->egress;
 	t->ok[TRIAL_USER_NS] &= !is_zero(out, "Uid:");
 	t->ok[TRIAL_SECCOMP] = equals(out, "Seccomp:", "2");
 	t->ok[TRIAL_NO_NEW_PRIVS] = equals(out, "NoNewPrivs:", "1");
-	t->ok[TRIAL_CAPS_DROPPED] = is_zero(out, "CapEff:") && is_zero(out, "CapPrm:") && is_zero(out, "CapBnd:");
+	t->ok[TRIAL_CAPS_DROPPED] =
+		is_zero(out, "CapEff:") && is_zero(out, "CapPrm:") && is_zero(out, "CapBnd:");
 	t->ok[TRIAL_PRIVATE_PROC] = js->private_proc;
 	t->ok[TRIAL_READ_ONLY_ROOT] = equals(out, "root_writable", "0") && !can_write("/.probe");
-	t->ok[TRIAL_MOUNT_NS] &= equals(out, "program_seen", "0") && equals(out, "socket_seen", "0");
+	t->ok[TRIAL_MOUNT_NS] &=
+		equals(out, "program_seen", "0") && equals(out, "socket_seen", "0");
 }
 
 /* Everything the sandbox printed, until it ended or time is up. */
@@ -146,7 +163,8 @@ static bool collect(struct job *j, char *out, size_t size)
 	int st;
 
 	while (clock_ms() < until) {
-		struct pollfd pf[] = { { .fd = j->out_fd, .events = POLLIN }, { .fd = j->err_fd, .events = POLLIN } };
+		struct pollfd pf[] = { { .fd = j->out_fd, .events = POLLIN },
+				       { .fd = j->err_fd, .events = POLLIN } };
 		ssize_t k, m;
 		char err[512];
 
@@ -176,9 +194,16 @@ static bool collect(struct job *j, char *out, size_t size)
 
 static bool try_once(struct jobs *js, char *out, size_t size)
 {
-	static const struct lang probe = { .name = "probe", .program = "/proc/self/fd/9", .args = { "--probe" } };
+	static const struct lang probe = { .name = "probe",
+					   .program = "/proc/self/fd/9",
+					   .args = { "--probe" } };
 	char code[] = "", event[] = "{}", entry[] = "";
-	struct job j = { .id = "trial", .lang = &probe, .code = code, .event = event, .entrypoint = entry, .timeout_s = 5 };
+	struct job j = { .id = "trial",
+			 .lang = &probe,
+			 .code = code,
+			 .event = event,
+			 .entrypoint = entry,
+			 .timeout_s = 5 };
 
 	if (launch(js, &j) < 0) {
 		log_error("trial.launch", S("error", strerror(errno)));
@@ -217,7 +242,8 @@ void trial_run(struct trial *t, struct jobs *js)
 
 struct json_object *trial_report(const struct trial *t)
 {
-	struct json_object *o = json_object_new_object(), *checks = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *o = json_object_new_object(), *checks = json_object_new_object(),
+			   *list = json_object_new_array();
 
 	for (size_t i = 0; i < TRIAL__MAX; i++)
 		checks = jsn_bool(checks, names[i], t->ok[i]);

@@ -5,16 +5,27 @@
 #include "settings.h"
 
 enum trial_check {
-	TRIAL_USER_NS, TRIAL_PID_NS, TRIAL_MOUNT_NS, TRIAL_IPC_NS, TRIAL_NET_NS, TRIAL_SECCOMP, TRIAL_NO_NEW_PRIVS,
-	TRIAL_CAPS_DROPPED, TRIAL_PRIVATE_PROC, TRIAL_OWN_CGROUP, TRIAL_DISK_QUOTA, TRIAL_READ_ONLY_ROOT, TRIAL__MAX
+	TRIAL_USER_NS,
+	TRIAL_PID_NS,
+	TRIAL_MOUNT_NS,
+	TRIAL_IPC_NS,
+	TRIAL_NET_NS,
+	TRIAL_SECCOMP,
+	TRIAL_NO_NEW_PRIVS,
+	TRIAL_CAPS_DROPPED,
+	TRIAL_PRIVATE_PROC,
+	TRIAL_OWN_CGROUP,
+	TRIAL_DISK_QUOTA,
+	TRIAL_READ_ONLY_ROOT,
+	TRIAL__MAX
 };
 
 struct trial {
-	bool        ok[TRIAL__MAX];
-	char        failures[8][120];
-	int         nfailures;
-	const char *level;		/* strict, reduced, none */
-	char        checked_at[32];
+	bool ok[TRIAL__MAX];
+	char failures[8][120];
+	int nfailures;
+	const char *level; /* strict, reduced, none */
+	char checked_at[32];
 };
 
 struct jobs;

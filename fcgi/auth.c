@@ -8,9 +8,9 @@
 #include "../lib/token.h"
 #include "router.h"
 
-#define KEY_MAX   256		/* bytes of a credential; longer ones are refused unread */
-#define TOKENS_MAX 4096		/* sessions compared to tell a foreign token from a wrong one */
-#define LATE_MS   60000		/* CONTRACT 1.4 */
+#define KEY_MAX    256   /* bytes of a credential; longer ones are refused unread */
+#define TOKENS_MAX 4096  /* sessions compared to tell a foreign token from a wrong one */
+#define LATE_MS    60000 /* CONTRACT 1.4 */
 
 static const char *bearer(struct req *r)
 {
@@ -24,8 +24,8 @@ static const char *bearer(struct req *r)
 
 static int refuse(struct req *r, struct fault *f, const char *why)
 {
-	log_warn("auth.failed", S("surface", r->internal ? "internal" : "public"), S("remote_addr", r->remote_addr),
-		 S("error", why));
+	log_warn("auth.failed", S("surface", r->internal ? "internal" : "public"),
+		 S("remote_addr", r->remote_addr), S("error", why));
 	return fault_set(f, FAULT_UNAUTHORIZED, "%s", why);
 }
 
@@ -81,8 +81,9 @@ static int with_key(struct req *r, struct fault *f)
 static int without_key(struct req *r, struct fault *f)
 {
 	if (!r->t->work.cf->auth_trust_upstream && !is_local(r->remote_addr))
-		return fault_set(f, FAULT_FORBIDDEN,
-				 "authentication is off and the request did not come over loopback or a unix socket");
+		return fault_set(
+			f, FAULT_FORBIDDEN,
+			"authentication is off and the request did not come over loopback or a unix socket");
 	r->who.key_id = "local";
 	r->who.role = ROLE_ADMIN;
 	return 0;
@@ -91,12 +92,15 @@ static int without_key(struct req *r, struct fault *f)
 static int check_role(struct req *r, struct fault *f)
 {
 	bool reads = !strcmp(r->route->method, "GET");
-	enum role need = r->route->flags & ROUTE_ADMIN ? ROLE_ADMIN : reads ? ROLE_READONLY : ROLE_USER;
+	enum role need = r->route->flags & ROUTE_ADMIN ? ROLE_ADMIN
+			 : reads                       ? ROLE_READONLY
+						       : ROLE_USER;
 
 	if (r->who.role >= need)
 		return 0;
 	log_warn("auth.forbidden", S("key_id", r->who.key_id), S("route", r->route->pattern));
-	return fault_set(f, FAULT_FORBIDDEN, "the call needs the role %s", need == ROLE_ADMIN ? "admin" : "user");
+	return fault_set(f, FAULT_FORBIDDEN, "the call needs the role %s",
+			 need == ROLE_ADMIN ? "admin" : "user");
 }
 
 int auth_check(struct req *r, struct fault *f)
@@ -130,8 +134,8 @@ static bool belongs_to_another(struct req *r)
 	return false;
 }
 
-int auth_session(struct req *r, const char *session_id, int64_t epoch, int64_t ended_ms_ago, bool late,
-		 struct fault *f)
+int auth_session(struct req *r, const char *session_id, int64_t epoch, int64_t ended_ms_ago,
+		 bool late, struct fault *f)
 {
 	if (!token_matches(r->t->work.cf, r->who.token, session_id, epoch)) {
 		if (!belongs_to_another(r))
@@ -143,5 +147,7 @@ int auth_session(struct req *r, const char *session_id, int64_t epoch, int64_t e
 		return 0;
 	if (ended_ms_ago > LATE_MS)
 		return refuse(r, f, "the session has ended, its token is void");
-	return late ? 0 : fault_set(f, FAULT_SESSION_NOT_ACTIVE, "Session is not active: %.64s", session_id);
+	return late ? 0
+		    : fault_set(f, FAULT_SESSION_NOT_ACTIVE, "Session is not active: %.64s",
+				session_id);
 }

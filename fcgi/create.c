@@ -48,13 +48,17 @@ static int read_body(struct req *r, struct create *in, struct resources *res, st
 {
 	struct jsn_check c = { .a = r->a, .where = "body" };
 
-	*in = (struct create){ .version = JSN_ABSENT, .timeout = JSN_ABSENT, .install_timeout = 300 };
+	*in = (struct create){ .version = JSN_ABSENT,
+			       .timeout = JSN_ABSENT,
+			       .install_timeout = 300 };
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), in);
 	if (in->id && !ident_ok(in->id))
-		jsn_bad(&c, "value_error", json_object_object_get(r->in, "id") ? "id" : "session_id", NULL,
+		jsn_bad(&c, "value_error",
+			json_object_object_get(r->in, "id") ? "id" : "session_id", NULL,
 			"must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 	if (in->template_id && !ident_ok(in->template_id))
-		jsn_bad(&c, "value_error", "template_id", NULL, "must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+		jsn_bad(&c, "value_error", "template_id", NULL,
+			"must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 	if (in->env_vars)
 		envvars_check(&c, "env_vars", in->env_vars);
 	if (in->dependencies)
@@ -71,44 +75,66 @@ static const char *merged_env(struct req *r, const struct template *t, struct js
 
 	if (!own)
 		return t->env_vars;
-	json_object_object_foreach(own, name, value) {
+	json_object_object_foreach (own, name, value) {
 		if (all)
 			json_object_object_add(all, name, json_object_get(value));
 	}
 	return all ? arena_strdup(r->a, jsn_text(all, &n)) : NULL;
 }
 
-static int check_template(const struct create *in, const struct template *t, int found, struct fault *f)
+static int check_template(const struct create *in, const struct template *t, int found,
+			  struct fault *f)
 {
 	if (!found)
-		return fault_set(f, FAULT_REFUSED, in->version == JSN_ABSENT ? "template_id: there is no template %.64s"
-				 : "template_id, template_version: there is no such version of %.64s", in->template_id);
+		return fault_set(
+			f, FAULT_REFUSED,
+			in->version == JSN_ABSENT
+				? "template_id: there is no template %.64s"
+				: "template_id, template_version: there is no such version of %.64s",
+			in->template_id);
 	if (!t->is_active)
-		return fault_set(f, FAULT_REFUSED, "template_id: the template %.64s is not active", in->template_id);
+		return fault_set(f, FAULT_REFUSED, "template_id: the template %.64s is not active",
+				 in->template_id);
 	if (str_eq(in->network, "egress") && strcmp(t->network, "egress"))
 		return fault_set(f, FAULT_REFUSED, "network: the template does not allow egress");
-	if (in->dependencies && json_object_array_length(in->dependencies) && !str_starts(t->runtime_type, "python"))
-		return fault_set(f, FAULT_REFUSED, "dependencies: the runtime %s has no package installation", t->runtime_type);
+	if (in->dependencies && json_object_array_length(in->dependencies) &&
+	    !str_starts(t->runtime_type, "python"))
+		return fault_set(f, FAULT_REFUSED,
+				 "dependencies: the runtime %s has no package installation",
+				 t->runtime_type);
 	return 0;
 }
 
 /* The row to be, from body, template and configuration. */
-static int complete(struct req *r, const struct create *in, const struct resources *res, const struct template *t,
-		    struct session_new *s, struct fault *f)
+static int complete(struct req *r, const struct create *in, const struct resources *res,
+		    const struct template *t, struct session_new *s, struct fault *f)
 {
 	const struct conf *cf = r->t->work.cf;
 	char id[IDENT_SZ];
 
 	ident_session(id);
 	*s = (struct session_new){
-		.id = in->id ? in->id : arena_strdup(r->a, id), .template_id = t->id, .template_version = t->version,
-		.language_runtime = t->runtime_type, .runtime_type = r->t->work.ops->name,
-		.network = in->network ? in->network : "none", .env_vars = merged_env(r, t, in->env_vars),
-		.timeout_s = in->timeout != JSN_ABSENT ? in->timeout : t->timeout_s ? t->timeout_s : cf->session_default_timeout,
-		.requested_dependencies = in->dependencies ? json_object_to_json_string_ext(in->dependencies, JSON_C_TO_STRING_PLAIN) : "[]",
-		.dependency_install_status = "completed", .fail_on_dep_error = in->fail_on_dep,
-		.index_url = str_empty(in->index_url) ? NULL : in->index_url, .image_url = t->image_url,
-		.created_by = r->who.key_id, .node_only = cf->runtime_node_id, .lease_owner = r->t->work.owner,
+		.id = in->id ? in->id : arena_strdup(r->a, id),
+		.template_id = t->id,
+		.template_version = t->version,
+		.language_runtime = t->runtime_type,
+		.runtime_type = r->t->work.ops->name,
+		.network = in->network ? in->network : "none",
+		.env_vars = merged_env(r, t, in->env_vars),
+		.timeout_s = in->timeout != JSN_ABSENT ? in->timeout
+			     : t->timeout_s            ? t->timeout_s
+						       : cf->session_default_timeout,
+		.requested_dependencies =
+			in->dependencies ? json_object_to_json_string_ext(in->dependencies,
+									  JSON_C_TO_STRING_PLAIN)
+					 : "[]",
+		.dependency_install_status = "completed",
+		.fail_on_dep_error = in->fail_on_dep,
+		.index_url = str_empty(in->index_url) ? NULL : in->index_url,
+		.image_url = t->image_url,
+		.created_by = r->who.key_id,
+		.node_only = cf->runtime_node_id,
+		.lease_owner = r->t->work.owner,
 		.lease_s = cf->runtime_start_timeout + 30,
 	};
 	if (resources_apply(cf, res, t, s, r->a, f) < 0)
@@ -116,7 +142,11 @@ static int complete(struct req *r, const struct create *in, const struct resourc
 	return s->id && s->env_vars ? 0 : fault_set(f, FAULT_INTERNAL, "request memory");
 }
 
-struct insert { struct req *r; const struct session_new *s; struct session_made *made; };
+struct insert {
+	struct req *r;
+	const struct session_new *s;
+	struct session_made *made;
+};
 
 static int insert_tx(struct db *db, void *arg, struct fault *f)
 {
@@ -128,9 +158,12 @@ static int insert_tx(struct db *db, void *arg, struct fault *f)
 	int got = template_hold(db, s->template_id, f);
 
 	if (got <= 0)
-		return got < 0 ? -1 : fault_set(f, FAULT_REFUSED, "template_id: the template %.64s is not active", s->template_id);
-	got = node_reserve(db, s->runtime_type, s->node_only, s->image_url, s->cpu_millis, s->memory_bytes, &node,
-			   x->r->a, f);
+		return got < 0 ? -1
+			       : fault_set(f, FAULT_REFUSED,
+					   "template_id: the template %.64s is not active",
+					   s->template_id);
+	got = node_reserve(db, s->runtime_type, s->node_only, s->image_url, s->cpu_millis,
+			   s->memory_bytes, &node, x->r->a, f);
 
 	if (got < 0)
 		return -1;
@@ -167,11 +200,14 @@ static int wait_started(struct req *r, const char *id, int64_t wait_s, struct fa
 	return 0;
 }
 
-static int start(struct req *r, const struct session_new *s, const struct session_made *made, const struct template *t,
-		 struct fault *f)
+static int start(struct req *r, const struct session_new *s, const struct session_made *made,
+		 const struct template *t, struct fault *f)
 {
 	struct container_plan plan = {
-		.s = s, .made = made, .run_as_user = t->run_as_user, .read_only_root = t->read_only_root,
+		.s = s,
+		.made = made,
+		.run_as_user = t->run_as_user,
+		.read_only_root = t->read_only_root,
 		.deadline = clock_ms() + r->t->work.cf->runtime_start_timeout * 1000,
 	};
 
@@ -209,13 +245,16 @@ int create_session(struct req *r, struct fault *f)
 		return answer(r, r->idem.object_id, wait_s, f);
 	}
 	if (!r->t->work.rt)
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "no runtime is configured on this host");
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				 "no runtime is configured on this host");
 	if (!(db = req_db(r, f)) ||
-	    (found = template_find(db, in.template_id, in.version == JSN_ABSENT ? 0 : in.version, &t, r->a, f)) < 0)
+	    (found = template_find(db, in.template_id, in.version == JSN_ABSENT ? 0 : in.version,
+				   &t, r->a, f)) < 0)
 		return -1;
 	if (check_template(&in, &t, found, f) < 0 || complete(r, &in, &res, &t, &s, f) < 0)
 		return -1;
-	if (db_tx(db, insert_tx, &(struct insert){ r, &s, &made }, f) < 0 || start(r, &s, &made, &t, f) < 0)
+	if (db_tx(db, insert_tx, &(struct insert){ r, &s, &made }, f) < 0 ||
+	    start(r, &s, &made, &t, f) < 0)
 		return -1;
 	return answer(r, s.id, wait_s, f);
 }

@@ -11,8 +11,14 @@
 /* What the platform itself says to the executor and to user code; a caller must not be able to contradict it. */
 static const char *const prefixes[] = { "SANDBOX_", "EXECUTOR_", "LD_" };
 static const char *const refused[] = {
-	"SESSION_ID", "WORKSPACE_PATH", "CONTROL_PLANE_URL", "INTERNAL_API_TOKEN", "INTERNAL_API_TOKEN_FILE",
-	"CONTAINER_ID", "POD_NAME", "EVENT_JSON",
+	"SESSION_ID",
+	"WORKSPACE_PATH",
+	"CONTROL_PLANE_URL",
+	"INTERNAL_API_TOKEN",
+	"INTERNAL_API_TOKEN_FILE",
+	"CONTAINER_ID",
+	"POD_NAME",
+	"EVENT_JSON",
 };
 
 static bool name_form_ok(const char *s)
@@ -50,12 +56,14 @@ static bool check_name(struct jsn_check *c, const char *path, const char *name)
 	if (form)
 		jsn_bad(c, "value_error", path, in, "the name %.64s is reserved", name);
 	else
-		jsn_bad(c, "value_error", path, in, "a name must match [A-Za-z_][A-Za-z0-9_]{0,%d}", NAME_MAX_BYTES - 1);
+		jsn_bad(c, "value_error", path, in, "a name must match [A-Za-z_][A-Za-z0-9_]{0,%d}",
+			NAME_MAX_BYTES - 1);
 	return false;
 }
 
 /* Values may be secrets: they are never echoed. Returns the value's length. */
-static size_t check_value(struct jsn_check *c, const char *path, const char *name, struct json_object *v)
+static size_t check_value(struct jsn_check *c, const char *path, const char *name,
+			  struct json_object *v)
 {
 	char at[400];
 	size_t n;
@@ -69,7 +77,8 @@ static size_t check_value(struct jsn_check *c, const char *path, const char *nam
 	if (memchr(json_object_get_string(v), '\0', n))
 		jsn_bad(c, "value_error", at, NULL, "must not hold U+0000");
 	else if (n > VALUE_MAX_BYTES)
-		jsn_bad(c, "string_too_long", at, NULL, "must have at most %d bytes", VALUE_MAX_BYTES);
+		jsn_bad(c, "string_too_long", at, NULL, "must have at most %d bytes",
+			VALUE_MAX_BYTES);
 	return n;
 }
 
@@ -81,11 +90,12 @@ void envvars_check(struct jsn_check *c, const char *path, struct json_object *ma
 		jsn_bad(c, "too_long", path, NULL, "must have at most %d variables", COUNT_MAX);
 		return;
 	}
-	json_object_object_foreach(map, name, value) {
+	json_object_object_foreach (map, name, value) {
 		total += strlen(name);
 		if (check_name(c, path, name))
 			total += check_value(c, path, name, value);
 	}
 	if (total > TOTAL_MAX_BYTES)
-		jsn_bad(c, "too_long", path, NULL, "names and values must have at most %d bytes together", TOTAL_MAX_BYTES);
+		jsn_bad(c, "too_long", path, NULL,
+			"names and values must have at most %d bytes together", TOTAL_MAX_BYTES);
 }

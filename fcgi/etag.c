@@ -10,7 +10,8 @@ static bool take(const char **s, const char **tag, size_t *n, bool *weak)
 	if (*p != '"')
 		return false;
 	*tag = p++;
-	while ((unsigned char)*p > 0x20 && *p != '"' && *p != 0x7f)	/* etagc: no blank, no control character */
+	while ((unsigned char)*p > 0x20 && *p != '"' &&
+	       *p != 0x7f) /* etagc: no blank, no control character */
 		p++;
 	if (*p != '"')
 		return false;

@@ -9,13 +9,13 @@
 #include "page.h"
 #include "when.h"
 
-#define CANCEL_MS 5000	/* CONTRACT 4.8: the wait for the executor's own result */
+#define CANCEL_MS 5000 /* CONTRACT 4.8: the wait for the executor's own result */
 
 /* ---- out ---- */
 
 /* Bytes as JSON text; what is not UTF-8 becomes U+FFFD, and a character cut by a list's limit is left out. */
-static struct json_object *stream_text(struct req *r, struct json_object *o, const char *key, const char *data, size_t n,
-				       bool brief)
+static struct json_object *stream_text(struct req *r, struct json_object *o, const char *key,
+				       const char *data, size_t n, bool brief)
 {
 	char *text;
 	size_t len;
@@ -40,7 +40,8 @@ static struct json_object *metrics_json(const struct execution *x)
 	return jsn_int(m, "queue_ms", x->queue_ms);
 }
 
-static struct json_object *outputs(struct req *r, struct json_object *o, const struct execution *x, bool brief)
+static struct json_object *outputs(struct req *r, struct json_object *o, const struct execution *x,
+				   bool brief)
 {
 	o = stream_text(r, o, "stdout", x->stdout_data, x->stdout_len, brief);
 	o = stream_text(r, o, "stderr", x->stderr_data, x->stderr_len, brief);
@@ -71,7 +72,8 @@ struct json_object *execution_json(struct req *r, const struct execution *x, boo
 	o = jsn_str(o, "session_id", x->session_id);
 	o = jsn_str(o, "status", x->state);
 	o = jsn_str(o, "ended_reason", x->ended_reason);
-	o = x->retryable == JSN_ABSENT ? jsn_null(o, "retryable") : jsn_bool(o, "retryable", x->retryable);
+	o = x->retryable == JSN_ABSENT ? jsn_null(o, "retryable")
+				       : jsn_bool(o, "retryable", x->retryable);
 	o = submitted(o, x);
 	o = jsn_int(o, "exit_code", x->exit_code);
 	o = jsn_int(o, "signal", x->signal);
@@ -82,7 +84,8 @@ struct json_object *execution_json(struct req *r, const struct execution *x, boo
 	o = jsn_raw(o, "error", x->error);
 	o = jsn_str(o, "error_message", x->error_message);
 	o = outputs(r, o, x, brief);
-	o = jsn_num(o, "execution_time", x->duration_ms == JSN_ABSENT ? NAN : (double)x->duration_ms / 1000);
+	o = jsn_num(o, "execution_time",
+		    x->duration_ms == JSN_ABSENT ? NAN : (double)x->duration_ms / 1000);
 	o = open ? jsn_null(o, "metrics") : jsn_put(o, "metrics", metrics_json(x));
 	o = jsn_put(o, "artifacts", json_object_new_array());
 	o = jsn_bool(o, "artifacts_truncated", x->artifacts_truncated);
@@ -125,19 +128,24 @@ int list_executions(struct req *r, struct fault *f)
 	int64_t total = 0;
 	int n, show;
 
-	if (page_read(r, &p, f) < 0 || !(db = req_db(r, f)) || session_load(db, r->params[0], &s, r->a, f) < 0)
+	if (page_read(r, &p, f) < 0 || !(db = req_db(r, f)) ||
+	    session_load(db, r->params[0], &s, r->a, f) < 0)
 		return -1;
 	if (!(rows = arena_alloc(r->a, (size_t)(p.limit + 1) * sizeof(*rows))))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
-	n = execution_list(db, s.id, state, p.after_at, p.after_id, p.offset, rows, (int)p.limit + 1, r->a, f);
+	n = execution_list(db, s.id, state, p.after_at, p.after_id, p.offset, rows,
+			   (int)p.limit + 1, r->a, f);
 	if (n < 0 || execution_count(db, s.id, state, &total, f) < 0)
 		return -1;
 	show = n > p.limit ? (int)p.limit : n;
 	items = json_object_new_array();
 	for (int i = 0; i < show; i++)
 		items = jsn_push(items, execution_json(r, &rows[i], true));
-	return req_reply(r, 200, page_body(r, &p, items, n > show, total, n > show ? rows[show - 1].created_at : NULL,
-					   n > show ? rows[show - 1].id : NULL), f);
+	return req_reply(r, 200,
+			 page_body(r, &p, items, n > show, total,
+				   n > show ? rows[show - 1].created_at : NULL,
+				   n > show ? rows[show - 1].id : NULL),
+			 f);
 }
 
 /* ---- cancelling ---- */
@@ -145,13 +153,14 @@ int list_executions(struct req *r, struct fault *f)
 static int record_cancel(struct req *r, const struct execution_brief *x, struct fault *f)
 {
 	struct db *db = req_db(r, f);
-	int n = db ? execution_end(db, r->t->work.cf, x->id, x->session_id, "cancelled", "user_cancelled",
-				   "Cancelled: by request", f) : -1;
+	int n = db ? execution_end(db, r->t->work.cf, x->id, x->session_id, "cancelled",
+				   "user_cancelled", "Cancelled: by request", f)
+		   : -1;
 
 	if (n > 0)
-		log_info("execution.ended", S("execution_id", x->id), S("session_id", x->session_id),
-			 S("from", x->state), S("to", "cancelled"), S("ended_reason", "user_cancelled"),
-			 S("by", r->who.key_id));
+		log_info("execution.ended", S("execution_id", x->id),
+			 S("session_id", x->session_id), S("from", x->state), S("to", "cancelled"),
+			 S("ended_reason", "user_cancelled"), S("by", r->who.key_id));
 	return n < 0 ? -1 : 0;
 }
 
@@ -167,10 +176,12 @@ int cancel_execution(struct req *r, struct fault *f)
 		return -1;
 	if (execution_open(x.state) && str_eq(x.session_state, "running")) {
 		req_db_done(r);
-		if (executor_of(&r->t->work, x.container_id, x.session_id, x.token_epoch, &e, r->a, f) < 0)
+		if (executor_of(&r->t->work, x.container_id, x.session_id, x.token_epoch, &e, r->a,
+				f) < 0)
 			return -1;
 		if (dispatch_cancel(&r->t->work, &e, x.id, clock_ms() + CANCEL_MS, r->a, &own) < 0)
-			log_warn("execution.cancel_unheard", S("execution_id", x.id), S("error", own.detail));
+			log_warn("execution.cancel_unheard", S("execution_id", x.id),
+				 S("error", own.detail));
 	}
 	if (execution_open(x.state) && record_cancel(r, &x, f) < 0)
 		return -1;

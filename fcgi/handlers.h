@@ -14,8 +14,10 @@ handler_fn get_output;
 /* submit.c */
 handler_fn execute, execute_sync;
 /* template.c */
-handler_fn create_template, list_templates, get_template, list_template_versions, update_template, delete_template;
+handler_fn create_template, list_templates, get_template, list_template_versions, update_template,
+	delete_template;
 /* health.c */
 handler_fn get_root, get_health, get_openapi;
 /* internal.c */
-handler_fn container_ready, container_gone, session_heartbeat, execution_heartbeat, execution_status, execution_result;
+handler_fn container_ready, container_gone, session_heartbeat, execution_heartbeat,
+	execution_status, execution_result;

@@ -9,7 +9,8 @@ EMBED(openapi);
 /* GET / */
 int get_root(struct req *r, struct fault *f)
 {
-	static const char *const features[] = { "sessions", "executions", "templates", "idempotency", "output" };
+	static const char *const features[] = { "sessions", "executions", "templates",
+						"idempotency", "output" };
 	struct json_object *list = json_object_new_array(), *docs, *o;
 
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)
@@ -28,10 +29,13 @@ int get_root(struct req *r, struct fault *f)
 int get_health(struct req *r, struct fault *f)
 {
 	static const char *const words[] = {
-		[HEALTH_HEALTHY] = "healthy", [HEALTH_DEGRADED] = "degraded", [HEALTH_UNHEALTHY] = "unhealthy",
+		[HEALTH_HEALTHY] = "healthy",
+		[HEALTH_DEGRADED] = "degraded",
+		[HEALTH_UNHEALTHY] = "unhealthy",
 	};
 	struct shared *sh = r->t->shared;
-	struct json_object *o = jsn_str(json_object_new_object(), "status", words[atomic_load(&sh->health)]);
+	struct json_object *o =
+		jsn_str(json_object_new_object(), "status", words[atomic_load(&sh->health)]);
 
 	o = jsn_str(o, "version", VERSION);
 	return req_reply(r, 200, jsn_int(o, "uptime", (clock_ms() - sh->started_ms) / 1000), f);

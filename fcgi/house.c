@@ -19,7 +19,8 @@ static void note(struct shared *sh, enum health h, const char *why)
 	enum health was = (enum health)atomic_exchange(&sh->health, (int)h);
 
 	if (was != h)
-		log_info("health.changed", S("from", words[was]), S("to", words[h]), S("error", why));
+		log_info("health.changed", S("from", words[was]), S("to", words[h]),
+			 S("error", why));
 }
 
 static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
@@ -43,7 +44,11 @@ static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
 
 void house_once(struct shared *sh)
 {
-	struct work w = { .cf = sh->cf, .pool = sh->pool, .ops = sh->ops, .rt = sh->rt, .owner = sh->owner,
+	struct work w = { .cf = sh->cf,
+			  .pool = sh->pool,
+			  .ops = sh->ops,
+			  .rt = sh->rt,
+			  .owner = sh->owner,
 			  .http = httpc_new() };
 	struct arena *a = arena_new(ARENA_BYTES);
 
@@ -56,12 +61,17 @@ void house_once(struct shared *sh)
 void *house_keep(void *arg)
 {
 	struct shared *sh = arg;
-	struct work w = { .cf = sh->cf, .pool = sh->pool, .ops = sh->ops, .rt = sh->rt, .owner = sh->owner,
+	struct work w = { .cf = sh->cf,
+			  .pool = sh->pool,
+			  .ops = sh->ops,
+			  .rt = sh->rt,
+			  .owner = sh->owner,
 			  .http = httpc_new() };
 	struct arena *a = arena_new(ARENA_BYTES);
 
 	for (bool first = true; a && w.http && !atomic_load(&sh->stopping); first = false) {
-		struct timespec nap = { .tv_sec = TICK_MS / 1000, .tv_nsec = TICK_MS % 1000 * 1000000 };
+		struct timespec nap = { .tv_sec = TICK_MS / 1000,
+					.tv_nsec = TICK_MS % 1000 * 1000000 };
 
 		tick(&w, sh, a, first);
 		arena_reset(a);

@@ -7,9 +7,10 @@
 #include "../lib/digest.h"
 #include "router.h"
 
-#define KEY_MAX    255
-#define RENEW_MS   10000	/* a third of IDEM_LEASE_S */
-#define KEEP_MAX   (8 << 20)	/* bytes of an answer that are kept; a larger one is answered by its object */
+#define KEY_MAX  255
+#define RENEW_MS 10000 /* a third of IDEM_LEASE_S */
+#define KEEP_MAX \
+	(8 << 20) /* bytes of an answer that are kept; a larger one is answered by its object */
 
 static bool key_ok(const char *k)
 {
@@ -25,7 +26,8 @@ static int bad_key(struct req *r, struct fault *f)
 {
 	struct jsn_check c = { .a = r->a, .where = "header" };
 
-	jsn_bad(&c, "value_error", "Idempotency-Key", NULL, "must be 1-%d visible ASCII characters", KEY_MAX);
+	jsn_bad(&c, "value_error", "Idempotency-Key", NULL, "must be 1-%d visible ASCII characters",
+		KEY_MAX);
 	return jsn_done(&c, f);
 }
 
@@ -33,8 +35,9 @@ static int bad_key(struct req *r, struct fault *f)
 static char *scope_of(struct req *r)
 {
 	const char *route = r->route->canonical ? r->route->canonical : r->route->pattern;
-	char *text = arena_printf(r->a, "%s\n%s %s\n%s\n%s", r->who.key_id ? r->who.key_id : "", r->method, route,
-				  r->params[0] ? r->params[0] : "", r->params[1] ? r->params[1] : "");
+	char *text = arena_printf(r->a, "%s\n%s %s\n%s\n%s", r->who.key_id ? r->who.key_id : "",
+				  r->method, route, r->params[0] ? r->params[0] : "",
+				  r->params[1] ? r->params[1] : "");
 	char *hex = arena_alloc(r->a, 65);
 
 	if (!text || !hex)
@@ -64,7 +67,8 @@ static int replay(struct req *r, const struct idem_row *row)
 		size_t n = strcspn(p, "\n"), k = strcspn(p, ":");
 
 		if (k < n)
-			req_header(r, arena_strndup(r->a, p, k), arena_strndup(r->a, p + k + 2, n - k - 2));
+			req_header(r, arena_strndup(r->a, p, k),
+				   arena_strndup(r->a, p + k + 2, n - k - 2));
 		p += n + 1;
 	}
 	p++;
@@ -90,17 +94,22 @@ int idem_begin(struct req *r, struct fault *f)
 	print = fingerprint_of(r);
 	if (!claim.scope || !print)
 		return fault_set(f, FAULT_INTERNAL, "request memory");
-	if (!(db = req_db(r, f)) || (rc = idem_claim(db, &claim, print, r->t->work.owner, &row, r->a, f)) < 0)
+	if (!(db = req_db(r, f)) ||
+	    (rc = idem_claim(db, &claim, print, r->t->work.owner, &row, r->a, f)) < 0)
 		return -1;
 	if (rc == 1) {
-		r->idem = (struct idem){ .claim = claim, .object_id = row.object_id, .renewed_ms = clock_ms() };
+		r->idem = (struct idem){ .claim = claim,
+					 .object_id = row.object_id,
+					 .renewed_ms = clock_ms() };
 		return 0;
 	}
 	if (row.fingerprint && strcmp(row.fingerprint, print))
-		return fault_set(f, FAULT_IDEMPOTENCY_MISMATCH, "the Idempotency-Key was used with another body or query");
+		return fault_set(f, FAULT_IDEMPOTENCY_MISMATCH,
+				 "the Idempotency-Key was used with another body or query");
 	if (row.state && !strcmp(row.state, "done") && row.response)
 		return replay(r, &row);
-	fault_set(f, FAULT_IDEMPOTENCY_RUNNING, "the first request with this Idempotency-Key has not ended");
+	fault_set(f, FAULT_IDEMPOTENCY_RUNNING,
+		  "the first request with this Idempotency-Key has not ended");
 	f->retry_after_s = 1;
 	return -1;
 }
@@ -119,7 +128,8 @@ static char *stored_form(struct req *r, size_t *n)
 		return NULL;
 	head = 0;
 	for (size_t i = 0; i < r->nheaders; i++)
-		head += (size_t)sprintf(text + head, "%s: %s\n", r->headers[i].name, r->headers[i].value);
+		head += (size_t)sprintf(text + head, "%s: %s\n", r->headers[i].name,
+					r->headers[i].value);
 	text[head++] = '\n';
 	memcpy(text + head, body, len);
 	*n = head + len;
@@ -148,7 +158,7 @@ void idem_end(struct req *r, const struct fault *f)
 	if (!f->info || final(f))
 		answer = stored_form(r, &n);
 	if (!(db = req_db(r, &own)))
-		return;		/* the lease runs out */
+		return; /* the lease runs out */
 	if ((answer ? idem_store(db, &r->idem.claim, r->status, answer, n, &own)
 		    : idem_release(db, &r->idem.claim, &own)) < 0)
 		log_warn("idempotency.kept_open", S("error", own.detail));

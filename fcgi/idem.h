@@ -9,7 +9,7 @@
 #include "req.h"
 
 /* 0: go on (r->idem is set when there is a key). 1: the stored answer is set. -1: fault. */
-int  idem_begin(struct req *, struct fault *) MUST_CHECK;
+int idem_begin(struct req *, struct fault *) MUST_CHECK;
 /* Keeps the answer, or lets the key go when it is not worth keeping. Faults are logged. */
 void idem_end(struct req *, const struct fault *);
 

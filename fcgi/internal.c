@@ -12,7 +12,7 @@
 #include "auth.h"
 #include "handlers.h"
 
-#define REPORT_MAX 65536	/* bytes of an isolation report; ours has fewer than 1,000 */
+#define REPORT_MAX 65536 /* bytes of an isolation report; ours has fewer than 1,000 */
 
 static int done(struct req *r, int status, const char *message, struct fault *f)
 {
@@ -20,7 +20,8 @@ static int done(struct req *r, int status, const char *message, struct fault *f)
 }
 
 /* The session that the call names, by path or (alias) by container_id, and its token. */
-static int load_session(struct req *r, const char *container_id, bool late, struct session *s, struct fault *f)
+static int load_session(struct req *r, const char *container_id, bool late, struct session *s,
+			struct fault *f)
 {
 	struct db *db = req_db(r, f);
 	struct container c;
@@ -33,7 +34,8 @@ static int load_session(struct req *r, const char *container_id, bool late, stru
 		if ((found = container_find(db, container_id, &c, r->a, f)) < 0)
 			return -1;
 		if (!found)
-			return fault_set(f, FAULT_INT_NOT_FOUND, "no session has the container %.128s", container_id);
+			return fault_set(f, FAULT_INT_NOT_FOUND,
+					 "no session has the container %.128s", container_id);
 		id = c.session_id;
 	}
 	if ((found = session_find(db, id, s, r->a, f)) < 0)
@@ -54,7 +56,10 @@ static int load_execution(struct req *r, bool late, struct execution_brief *x, s
 
 /* ---- containers ---- */
 
-struct ready { const char *container_id, *pod_name; struct json_object *isolation; };
+struct ready {
+	const char *container_id, *pod_name;
+	struct json_object *isolation;
+};
 
 static void after_ready(struct req *r)
 {
@@ -66,34 +71,42 @@ static void after_end(struct req *r)
 	container_sweep(&r->t->work, r->after_arg, r->a);
 }
 
-static int refuse_unisolated(struct req *r, struct db *db, const struct session *s, const char *report, struct fault *f)
+static int refuse_unisolated(struct req *r, struct db *db, const struct session *s,
+			     const char *report, struct fault *f)
 {
 	static const struct session_end end = {
-		.state = "failed", .reason = "isolation_unavailable",
+		.state = "failed",
+		.reason = "isolation_unavailable",
 		.error = "the container could not prove its isolation; nothing was run in it",
-		.exec_state = "failed", .exec_reason = "isolation_unavailable" };
+		.exec_state = "failed",
+		.exec_reason = "isolation_unavailable"
+	};
 
 	if (session_set_isolation(db, s->id, report, f) < 0 ||
 	    session_finish(db, r->t->work.cf, s->id, &end, false, f) < 0)
 		return -1;
-	log_error("isolation.failed", S("session_id", s->id), S("container_id", s->container_id), S("report", report));
+	log_error("isolation.failed", S("session_id", s->id), S("container_id", s->container_id),
+		  S("report", report));
 	r->after = after_end;
 	r->after_arg = arena_strdup(r->a, s->id);
-	return fault_set(f, FAULT_INT_CONFLICT, "the session has failed: its isolation is not proven");
+	return fault_set(f, FAULT_INT_CONFLICT,
+			 "the session has failed: its isolation is not proven");
 }
 
-static int become_running(struct req *r, struct db *db, const struct session *s, const struct ready *in,
-			  const char *report, struct fault *f)
+static int become_running(struct req *r, struct db *db, const struct session *s,
+			  const struct ready *in, const char *report, struct fault *f)
 {
 	int n;
 
 	if (container_running(db, s->container_id, in->pod_name, f) < 0 ||
 	    node_isolation(db, s->node_id, report, f) < 0 ||
-	    (n = session_ready(db, r->t->work.cf, s->id, s->container_id, report, in->pod_name, f)) < 0)
+	    (n = session_ready(db, r->t->work.cf, s->id, s->container_id, report, in->pod_name,
+			       f)) < 0)
 		return -1;
 	if (n > 0) {
-		log_info("session.running", S("session_id", s->id), S("container_id", s->container_id),
-			 S("from", "creating"), S("to", "running"));
+		log_info("session.running", S("session_id", s->id),
+			 S("container_id", s->container_id), S("from", "creating"),
+			 S("to", "running"));
 		r->after = after_ready;
 		r->after_arg = arena_strdup(r->a, s->id);
 	}
@@ -104,9 +117,12 @@ static int become_running(struct req *r, struct db *db, const struct session *s,
 int container_ready(struct req *r, struct fault *f)
 {
 	static const struct jsn_field fields[] = {
-		{ "container_id", NULL, JSN_STR, true, offsetof(struct ready, container_id), 1, 128, NULL },
-		{ "pod_name", NULL, JSN_STR, false, offsetof(struct ready, pod_name), 0, 128, NULL },
-		{ "isolation", NULL, JSN_OBJ, false, offsetof(struct ready, isolation), 0, 0, NULL },
+		{ "container_id", NULL, JSN_STR, true, offsetof(struct ready, container_id), 1, 128,
+		  NULL },
+		{ "pod_name", NULL, JSN_STR, false, offsetof(struct ready, pod_name), 0, 128,
+		  NULL },
+		{ "isolation", NULL, JSN_OBJ, false, offsetof(struct ready, isolation), 0, 0,
+		  NULL },
 	};
 	struct jsn_check c = { .a = r->a, .where = "body" };
 	struct json_object *level, *o;
@@ -119,14 +135,17 @@ int container_ready(struct req *r, struct fault *f)
 	if (jsn_done(&c, f) < 0 || load_session(r, in.container_id, false, &s, f) < 0)
 		return -1;
 	if (!str_eq(s.container_id, in.container_id))
-		return fault_set(f, FAULT_INT_CONFLICT, "the container is not the session's current one");
+		return fault_set(f, FAULT_INT_CONFLICT,
+				 "the container is not the session's current one");
 	report = in.isolation ? arena_strdup(r->a, jsn_text(in.isolation, &n)) : NULL;
 	level = in.isolation ? json_object_object_get(in.isolation, "level") : NULL;
 	if (n > REPORT_MAX)
-		return fault_set(f, FAULT_INT_REFUSED, "isolation: has more than %d bytes", REPORT_MAX);
+		return fault_set(f, FAULT_INT_REFUSED, "isolation: has more than %d bytes",
+				 REPORT_MAX);
 	if (!session_active(s.state))
 		return fault_set(f, FAULT_INT_CONFLICT, "the session has ended");
-	if ((!level || !strcmp(json_object_get_string(level), "none")) && !r->t->work.cf->executor_allow_unisolated)
+	if ((!level || !strcmp(json_object_get_string(level), "none")) &&
+	    !r->t->work.cf->executor_allow_unisolated)
 		return refuse_unisolated(r, r->db, &s, report, f);
 	if (become_running(r, r->db, &s, &in, report, f) < 0)
 		return -1;
@@ -134,22 +153,30 @@ int container_ready(struct req *r, struct fault *f)
 	return req_reply(r, 200, jsn_null(o, "layer"), f);
 }
 
-struct exited { const char *container_id, *exited_at, *reason, *error; int64_t exit_code; };
+struct exited {
+	const char *container_id, *exited_at, *reason, *error;
+	int64_t exit_code;
+};
 
-static const char *const exit_reasons[] = { "normal", "sigterm", "sigkill", "oom_killed", "error", NULL };
+static const char *const exit_reasons[] = { "normal",     "sigterm", "sigkill",
+					    "oom_killed", "error",   NULL };
 
-static int close_session(struct req *r, struct db *db, const struct session *s, const struct exited *in, struct fault *f)
+static int close_session(struct req *r, struct db *db, const struct session *s,
+			 const struct exited *in, struct fault *f)
 {
 	bool oom = str_eq(in->reason, "oom_killed"), ok = in->exit_code == 0;
-	struct session_end end = {
-		.state = ok ? "completed" : "failed", .reason = oom ? "oom" : "container_exited",
-		.error = ok ? NULL : oom ? "the container ran out of memory" : "the container ended by itself",
-		.exec_state = "crashed", .exec_reason = oom ? "oom" : "session_ended" };
+	struct session_end end = { .state = ok ? "completed" : "failed",
+				   .reason = oom ? "oom" : "container_exited",
+				   .error = ok    ? NULL
+					    : oom ? "the container ran out of memory"
+						  : "the container ended by itself",
+				   .exec_state = "crashed",
+				   .exec_reason = oom ? "oom" : "session_ended" };
 	int n = session_finish(db, r->t->work.cf, s->id, &end, false, f);
 
 	if (n > 0) {
-		log_warn("session.ended", S("session_id", s->id), S("from", s->state), S("to", end.state),
-			 S("ended_reason", end.reason), S("by", "executor"));
+		log_warn("session.ended", S("session_id", s->id), S("from", s->state),
+			 S("to", end.state), S("ended_reason", end.reason), S("by", "executor"));
 		r->after = after_end;
 		r->after_arg = arena_strdup(r->a, s->id);
 	}
@@ -160,10 +187,14 @@ static int close_session(struct req *r, struct db *db, const struct session *s, 
 int container_gone(struct req *r, struct fault *f)
 {
 	static const struct jsn_field fields[] = {
-		{ "container_id", NULL, JSN_STR, false, offsetof(struct exited, container_id), 1, 128, NULL },
-		{ "exit_code", NULL, JSN_INT, true, offsetof(struct exited, exit_code), 0, 255, NULL },
-		{ "exited_at", NULL, JSN_STR, true, offsetof(struct exited, exited_at), 1, 64, NULL },
-		{ "exit_reason", NULL, JSN_ENUM, false, offsetof(struct exited, reason), 0, 0, exit_reasons },
+		{ "container_id", NULL, JSN_STR, false, offsetof(struct exited, container_id), 1,
+		  128, NULL },
+		{ "exit_code", NULL, JSN_INT, true, offsetof(struct exited, exit_code), 0, 255,
+		  NULL },
+		{ "exited_at", NULL, JSN_STR, true, offsetof(struct exited, exited_at), 1, 64,
+		  NULL },
+		{ "exit_reason", NULL, JSN_ENUM, false, offsetof(struct exited, reason), 0, 0,
+		  exit_reasons },
 	};
 	struct jsn_check c = { .a = r->a, .where = "body" };
 	struct exited in = { .exit_code = JSN_ABSENT };
@@ -185,15 +216,23 @@ int container_gone(struct req *r, struct fault *f)
 
 /* ---- heartbeats ---- */
 
-struct beat { struct json_object *running, *queued, *usage; };
-struct usage { int64_t cpu_ms, memory_bytes, disk_bytes; };
-struct item { const char *id; int64_t attempt; };
+struct beat {
+	struct json_object *running, *queued, *usage;
+};
+struct usage {
+	int64_t cpu_ms, memory_bytes, disk_bytes;
+};
+struct item {
+	const char *id;
+	int64_t attempt;
+};
 
-#define BEAT_MAX 512	/* ids in one heartbeat: [execution] max_parallel + max_queue, generously */
+#define BEAT_MAX 512 /* ids in one heartbeat: [execution] max_parallel + max_queue, generously */
 
 /* Marks one as alive, or says what the executor should do with it. */
-static int beat_one(struct req *r, struct db *db, const struct session *s, struct json_object *v, bool running,
-		    struct json_object **cancel, struct json_object **forget, struct fault *f)
+static int beat_one(struct req *r, struct db *db, const struct session *s, struct json_object *v,
+		    bool running, struct json_object **cancel, struct json_object **forget,
+		    struct fault *f)
 {
 	static const struct jsn_field fields[] = {
 		{ "id", NULL, JSN_STR, true, offsetof(struct item, id), 1, 64, NULL },
@@ -218,19 +257,22 @@ static int beat_one(struct req *r, struct db *db, const struct session *s, struc
 			return -1;
 		}
 		*forget = jsn_push(*forget, json_object_new_string(it.id));
-	} else if (strcmp(x.session_id, s->id) || !execution_open(x.state) || x.attempt != it.attempt) {
+	} else if (strcmp(x.session_id, s->id) || !execution_open(x.state) ||
+		   x.attempt != it.attempt) {
 		*cancel = jsn_push(*cancel, json_object_new_string(it.id));
 	}
 	return 0;
 }
 
-static int beat_list(struct req *r, struct db *db, const struct session *s, struct json_object *list, bool running,
-		     struct json_object **cancel, struct json_object **forget, struct fault *f)
+static int beat_list(struct req *r, struct db *db, const struct session *s,
+		     struct json_object *list, bool running, struct json_object **cancel,
+		     struct json_object **forget, struct fault *f)
 {
 	size_t n = list ? json_object_array_length(list) : 0;
 
 	for (size_t i = 0; i < n && i < BEAT_MAX; i++)
-		if (beat_one(r, db, s, json_object_array_get_idx(list, i), running, cancel, forget, f) < 0)
+		if (beat_one(r, db, s, json_object_array_get_idx(list, i), running, cancel, forget,
+			     f) < 0)
 			return -1;
 	return 0;
 }
@@ -245,8 +287,10 @@ int session_heartbeat(struct req *r, struct fault *f)
 	};
 	static const struct jsn_field usage_fields[] = {
 		{ "cpu_ms", NULL, JSN_INT, false, offsetof(struct usage, cpu_ms), 0, 0, NULL },
-		{ "memory_bytes", NULL, JSN_INT, false, offsetof(struct usage, memory_bytes), 0, 0, NULL },
-		{ "disk_bytes", NULL, JSN_INT, false, offsetof(struct usage, disk_bytes), 0, 0, NULL },
+		{ "memory_bytes", NULL, JSN_INT, false, offsetof(struct usage, memory_bytes), 0, 0,
+		  NULL },
+		{ "disk_bytes", NULL, JSN_INT, false, offsetof(struct usage, disk_bytes), 0, 0,
+		  NULL },
 	};
 	struct jsn_check c = { .a = r->a, .where = "body" };
 	struct usage u = { JSN_ABSENT, JSN_ABSENT, JSN_ABSENT };
@@ -289,7 +333,10 @@ int execution_heartbeat(struct req *r, struct fault *f)
 
 /* ---- executions ---- */
 
-struct status { const char *status, *started_at; int64_t attempt; };
+struct status {
+	const char *status, *started_at;
+	int64_t attempt;
+};
 
 /* POST /internal/executions/{id}/status: only running moves the state, the others announce a result. */
 int execution_status(struct req *r, struct fault *f)
@@ -298,7 +345,8 @@ int execution_status(struct req *r, struct fault *f)
 	static const struct jsn_field fields[] = {
 		{ "status", NULL, JSN_ENUM, true, offsetof(struct status, status), 0, 0, words },
 		{ "attempt", NULL, JSN_INT, false, offsetof(struct status, attempt), 1, 100, NULL },
-		{ "started_at", NULL, JSN_STR, false, offsetof(struct status, started_at), 0, 64, NULL },
+		{ "started_at", NULL, JSN_STR, false, offsetof(struct status, started_at), 0, 64,
+		  NULL },
 	};
 	struct jsn_check c = { .a = r->a, .where = "body" };
 	struct status in = { .attempt = 1 };
@@ -321,7 +369,8 @@ int execution_status(struct req *r, struct fault *f)
 	if ((n = execution_alive(r->db, x.id, in.attempt, started, f)) < 0)
 		return -1;
 	if (n == 0)
-		return fault_set(f, FAULT_INT_CONFLICT, "the execution is %s, attempt %lld", x.state, (long long)x.attempt);
+		return fault_set(f, FAULT_INT_CONFLICT, "the execution is %s, attempt %lld",
+				 x.state, (long long)x.attempt);
 	return done(r, 200, "running", f);
 }
 
@@ -344,7 +393,8 @@ int execution_result(struct req *r, struct fault *f)
 	    (n = execution_record(r->db, r->t->work.cf, x.id, &res, r->a, f)) < 0)
 		return -1;
 	if (n > 0)
-		log_info("execution.ended", S("execution_id", x.id), S("session_id", x.session_id), S("from", x.state),
-			 S("to", res.status), S("ended_reason", res.ended_reason), S("by", "executor"));
+		log_info("execution.ended", S("execution_id", x.id), S("session_id", x.session_id),
+			 S("from", x.state), S("to", res.status),
+			 S("ended_reason", res.ended_reason), S("by", "executor"));
 	return done(r, n > 0 ? 201 : 200, n > 0 ? "recorded" : "already recorded", f);
 }

@@ -20,7 +20,8 @@ static const char help[] =
 	"Answers the sandbox API as FastCGI workers behind nginx, Apache or Caddy, or, when a\n"
 	"web server starts it as a CGI program, one request.\n"
 	"\n"
-	"  -c, --config FILE   configuration (default: $SANDBOX_CONFIG or " SYSCONFDIR "/sandbox/sandbox.ini)\n"
+	"  -c, --config FILE   configuration (default: $SANDBOX_CONFIG or " SYSCONFDIR
+	"/sandbox/sandbox.ini)\n"
 	"      --check-config  read the configuration, say what is wrong with it, and exit\n"
 	"      --print-config  print every key with its default, and exit\n"
 	"  -V, --version       print the version\n"
@@ -84,14 +85,16 @@ static int serve(struct conf *cf, const char *path)
 
 	log_init("sandbox-fcgi", level_of(cf->log_level), str_eq(cf->log_format, "text"));
 	if (log_to(cf->log_target) < 0) {
-		fprintf(stderr, "sandbox-fcgi: [log] target: cannot open %s: %s\n", cf->log_target, strerror(errno));
+		fprintf(stderr, "sandbox-fcgi: [log] target: cannot open %s: %s\n", cf->log_target,
+			strerror(errno));
 		return EXIT_CONFIG;
 	}
 	if (getenv("REQUEST_METHOD") && !is_listener(STDIN_FILENO))
 		return worker_cgi(cf);
 	if ((rc = check_schema(cf)))
 		return rc;
-	fd = is_listener(STDIN_FILENO) ? STDIN_FILENO : pool_listen(cf->server_listen, why, sizeof(why));
+	fd = is_listener(STDIN_FILENO) ? STDIN_FILENO
+				       : pool_listen(cf->server_listen, why, sizeof(why));
 	if (fd < 0) {
 		fprintf(stderr, "sandbox-fcgi: %s\n", why);
 		return EXIT_SYSTEM;
@@ -102,9 +105,12 @@ static int serve(struct conf *cf, const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-		{ "print-config", no_argument, NULL, 'p' }, { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *path = getenv("SANDBOX_CONFIG");
 	bool check = false;
@@ -115,14 +121,15 @@ int main(int argc, char **argv)
 	if (ensure_fds() < 0)
 		return EXIT_SYSTEM;
 	/* A CGI program's arguments come from the query string (RFC 3875 4.4): not ours. */
-	while (!getenv("REQUEST_METHOD") && (c = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+	while (!getenv("REQUEST_METHOD") &&
+	       (c = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
 		switch (c) {
 		case 'c': path = optarg; break;
 		case 'k': check = true; break;
 		case 'p': return conf_print_keys() ? EXIT_SYSTEM : 0;
 		case 'V': return printf("sandbox-fcgi %s\n", VERSION) < 0;
 		case 'h': return printf("%s", help) < 0;
-		default:  fprintf(stderr, "Try 'sandbox-fcgi --help'.\n"); return EXIT_USAGE;
+		default: fprintf(stderr, "Try 'sandbox-fcgi --help'.\n"); return EXIT_USAGE;
 		}
 	}
 	if (!getenv("REQUEST_METHOD") && optind < argc) {

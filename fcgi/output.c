@@ -4,9 +4,12 @@
 #include "handlers.h"
 
 #define PIECE       (1 << 20)
-#define ARENA_BYTES ((size_t)PIECE + (256 << 10))	/* a piece, its headers, the request */
+#define ARENA_BYTES ((size_t)PIECE + (256 << 10)) /* a piece, its headers, the request */
 
-struct range { int64_t from, to; bool given; };	/* inclusive; to -1: the end */
+struct range {
+	int64_t from, to;
+	bool given;
+}; /* inclusive; to -1: the end */
 
 /* "bytes=A-B", "bytes=A-", "bytes=-N" (RFC 9110 14.2); several ranges or another unit are ignored. */
 static bool read_range(const char *h, struct range *x)
@@ -20,7 +23,7 @@ static bool read_range(const char *h, struct range *x)
 	if (*h == '-') {
 		x->from = -strtoll(h + 1, &end, 10);
 		x->to = -1;
-		if (!x->from)	/* the last 0 bytes: never there */
+		if (!x->from) /* the last 0 bytes: never there */
 			x->from = INT64_MAX;
 		return x->given = *end == '\0' && end != h + 1 && !errno;
 	}
@@ -37,10 +40,15 @@ static bool read_range(const char *h, struct range *x)
 }
 
 /* What the headers say of a stream. */
-struct facts { int64_t size, dropped, attempt; bool complete; };
+struct facts {
+	int64_t size, dropped, attempt;
+	bool complete;
+};
 
 /* Which bytes are answered: [from, to). */
-struct window { int64_t from, to; };
+struct window {
+	int64_t from, to;
+};
 
 static void headers(struct req *r, const struct facts *x, int64_t next)
 {
@@ -58,8 +66,8 @@ static int beyond(int64_t size, struct fault *f)
 }
 
 /* Makes the headers and the window; *status is 200 or 206. -1: 416. */
-static int choose(struct req *r, const struct facts *x, int64_t after, struct range g, struct window *w, int *status,
-		  struct fault *f)
+static int choose(struct req *r, const struct facts *x, int64_t after, struct range g,
+		  struct window *w, int *status, struct fault *f)
 {
 	*w = (struct window){ after, x->size };
 	*status = 200;
@@ -72,8 +80,9 @@ static int choose(struct req *r, const struct facts *x, int64_t after, struct ra
 		return beyond(x->size, f);
 	headers(r, x, w->to);
 	if (g.given)
-		req_header(r, "Content-Range", arena_printf(r->a, "bytes %lld-%lld/%lld", (long long)w->from,
-							    (long long)w->to - 1, (long long)x->size));
+		req_header(r, "Content-Range",
+			   arena_printf(r->a, "bytes %lld-%lld/%lld", (long long)w->from,
+					(long long)w->to - 1, (long long)x->size));
 	return 0;
 }
 
@@ -89,19 +98,24 @@ static int from_row(struct req *r, bool is_err, int64_t after, struct range g, s
 	if (!db || execution_load(db, r->params[0], &e, r->a, f) < 0)
 		return -1;
 	if (is_err ? e.stderr_truncated : e.stdout_truncated)
-		return fault_set(f, FAULT_FILE_NOT_FOUND, "the log of %.64s is no longer there", e.id);
+		return fault_set(f, FAULT_FILE_NOT_FOUND, "the log of %.64s is no longer there",
+				 e.id);
 	data = is_err ? e.stderr_data : e.stdout_data;
 	if (choose(r,
-		   &(struct facts){ .size = (int64_t)(is_err ? e.stderr_len : e.stdout_len), .attempt = e.attempt,
-				    .dropped = is_err ? e.stderr_dropped_bytes : e.stdout_dropped_bytes,
+		   &(struct facts){ .size = (int64_t)(is_err ? e.stderr_len : e.stdout_len),
+				    .attempt = e.attempt,
+				    .dropped = is_err ? e.stderr_dropped_bytes
+						      : e.stdout_dropped_bytes,
 				    .complete = !execution_open(e.state) },
 		   after, g, &w, &status, f) < 0)
 		return -1;
-	return req_bytes(r, status, "application/octet-stream", data ? data + w.from : "", (size_t)(w.to - w.from));
+	return req_bytes(r, status, "application/octet-stream", data ? data + w.from : "",
+			 (size_t)(w.to - w.from));
 }
 
 /* Piece by piece, so that a log of any length costs the memory of one. */
-static void stream(struct req *r, const struct executor *e, const char *id, bool is_err, struct window w, int status)
+static void stream(struct req *r, const struct executor *e, const char *id, bool is_err,
+		   struct window w, int status)
 {
 	struct arena *a = arena_new(ARENA_BYTES);
 	struct dispatch_piece p;
@@ -112,8 +126,9 @@ static void stream(struct req *r, const struct executor *e, const char *id, bool
 		int64_t limit = w.to - w.from < PIECE ? w.to - w.from : PIECE;
 
 		/* A failure now can only show as an answer that ends early: its length was told. */
-		if (dispatch_output(&r->t->work, e, id, is_err, w.from, limit, req_watch_fd(r), &p, a, &f) <= 0 || !p.n ||
-		    req_stream_write(r, p.data, p.n) < 0)
+		if (dispatch_output(&r->t->work, e, id, is_err, w.from, limit, req_watch_fd(r), &p,
+				    a, &f) <= 0 ||
+		    !p.n || req_stream_write(r, p.data, p.n) < 0)
 			break;
 		w.from += (int64_t)p.n;
 		arena_reset(a);
@@ -122,8 +137,8 @@ static void stream(struct req *r, const struct executor *e, const char *id, bool
 }
 
 /* From the executor. 1 answered, 0 it does not have the log, -1 fault. */
-static int from_executor(struct req *r, const struct execution_brief *b, bool is_err, int64_t after, struct range g,
-			 struct fault *f)
+static int from_executor(struct req *r, const struct execution_brief *b, bool is_err, int64_t after,
+			 struct range g, struct fault *f)
 {
 	struct executor e;
 	struct dispatch_piece p;
@@ -131,13 +146,17 @@ static int from_executor(struct req *r, const struct execution_brief *b, bool is
 	int rc, status;
 
 	req_db_done(r);
-	if (executor_of(&r->t->work, b->container_id, b->session_id, b->token_epoch, &e, r->a, f) < 0)
+	if (executor_of(&r->t->work, b->container_id, b->session_id, b->token_epoch, &e, r->a, f) <
+	    0)
 		return -1;
 	/* The first byte tells how many there are. */
-	if ((rc = dispatch_output(&r->t->work, &e, b->id, is_err, 0, 1, req_watch_fd(r), &p, r->a, f)) <= 0)
+	if ((rc = dispatch_output(&r->t->work, &e, b->id, is_err, 0, 1, req_watch_fd(r), &p, r->a,
+				  f)) <= 0)
 		return rc;
 	if (choose(r,
-		   &(struct facts){ .size = p.size, .dropped = p.dropped, .attempt = b->attempt,
+		   &(struct facts){ .size = p.size,
+				    .dropped = p.dropped,
+				    .attempt = b->attempt,
 				    .complete = !execution_open(b->state) },
 		   after, g, &w, &status, f) < 0)
 		return -1;
@@ -162,7 +181,8 @@ int get_output(struct req *r, struct fault *f)
 
 		jsn_bad(&c, "literal_error", "stream", in, "must be one of: stdout, stderr");
 	}
-	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) || execution_brief(db, r->params[0], &b, r->a, f) < 0)
+	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) ||
+	    execution_brief(db, r->params[0], &b, r->a, f) < 0)
 		return -1;
 	if (read_range(req_env(r, "HTTP_RANGE"), &x))
 		after = 0;

@@ -5,32 +5,37 @@
 #include <regex.h>
 #include <stdio.h>
 
-#define NAME_MAX_BYTES    100	/* CONTRACT 7 */
+#define NAME_MAX_BYTES    100 /* CONTRACT 7 */
 #define VERSION_MAX_BYTES 100
 #define RELEASE           "v?([0-9]+!)?[0-9]+(\\.[0-9]+)*"
 
 /* PEP 440, appendix B, without the local part. */
-static const char public_form[] = "^" RELEASE
-	"([-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?"
+static const char public_form[] =
+	"^" RELEASE "([-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?"
 	"(-[0-9]+|[-_.]?(post|rev|r)[-_.]?[0-9]*)?([-_.]?dev[-_.]?[0-9]*)?$";
 static const char local_form[] = "^[a-z0-9]+([-_.][a-z0-9]+)*$";
 /* What may stand before `.*`: releases, and pre- and post-releases of them. */
 static const char wild_form[] = "^" RELEASE "([-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?"
-	"(-[0-9]+|[-_.]?(post|rev|r)[-_.]?[0-9]*)?$";
-static const char compatible_form[] = "^v?([0-9]+!)?[0-9]+\\.[0-9]+";	/* ~= needs two numbers */
+				"(-[0-9]+|[-_.]?(post|rev|r)[-_.]?[0-9]*)?$";
+static const char compatible_form[] = "^v?([0-9]+!)?[0-9]+\\.[0-9]+"; /* ~= needs two numbers */
 
 static regex_t public_re, local_re, wild_re, compatible_re;
 
 static void compile(void)
 {
-	const struct { regex_t *re; const char *form; } all[] = {
-		{ &public_re, public_form }, { &local_re, local_form }, { &wild_re, wild_form },
+	const struct {
+		regex_t *re;
+		const char *form;
+	} all[] = {
+		{ &public_re, public_form },
+		{ &local_re, local_form },
+		{ &wild_re, wild_form },
 		{ &compatible_re, compatible_form },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (regcomp(all[i].re, all[i].form, REG_EXTENDED | REG_ICASE | REG_NOSUB))
-			abort();	/* constants: only no memory can be the reason */
+			abort(); /* constants: only no memory can be the reason */
 }
 
 static bool is(const regex_t *re, const char *s)
@@ -44,7 +49,8 @@ static bool glued(const char *s)
 	for (; *s; s++) {
 		size_t n = strspn(s + 1, "0123456789");
 
-		if (isalpha((unsigned char)*s) && n && s[n + 1] == '.' && isdigit((unsigned char)s[n + 2]))
+		if (isalpha((unsigned char)*s) && n && s[n + 1] == '.' &&
+		    isdigit((unsigned char)s[n + 2]))
 			return true;
 	}
 	return false;
@@ -54,7 +60,8 @@ bool package_name_ok(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (!n || n > NAME_MAX_BYTES || !isalnum((unsigned char)s[0]) || !isalnum((unsigned char)s[n - 1]))
+	if (!n || n > NAME_MAX_BYTES || !isalnum((unsigned char)s[0]) ||
+	    !isalnum((unsigned char)s[n - 1]))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (!isalnum((unsigned char)s[i]) && !strchr("._-", s[i]))
@@ -118,11 +125,14 @@ bool package_version_ok(const char *s)
 	}
 }
 
-struct package { const char *name, *version; };
+struct package {
+	const char *name, *version;
+};
 
 static const struct jsn_field fields[] = {
 	{ "name", NULL, JSN_STR, true, offsetof(struct package, name), 1, NAME_MAX_BYTES, NULL },
-	{ "version", NULL, JSN_STR, false, offsetof(struct package, version), 1, VERSION_MAX_BYTES, NULL },
+	{ "version", NULL, JSN_STR, false, offsetof(struct package, version), 1, VERSION_MAX_BYTES,
+	  NULL },
 };
 
 void packages_check(struct jsn_check *c, const char *path, struct json_object *array)

@@ -23,9 +23,10 @@ static int read_cursor(struct req *r, const char *text, struct page *p, struct f
 
 	if (nl)
 		*nl = '\0';
-	if (!nl || nl - raw != 23 || !clock_parse(arena_printf(r->a, "%sZ", raw), &ms) || !ident_ok(nl + 1) ||
-	    strlen(nl + 1) != n - 24)
-		return fault_set(f, FAULT_REFUSED, "cursor: is damaged; take it from next_cursor as it is");
+	if (!nl || nl - raw != 23 || !clock_parse(arena_printf(r->a, "%sZ", raw), &ms) ||
+	    !ident_ok(nl + 1) || strlen(nl + 1) != n - 24)
+		return fault_set(f, FAULT_REFUSED,
+				 "cursor: is damaged; take it from next_cursor as it is");
 	p->after_at = raw;
 	p->after_id = nl + 1;
 	p->cursor = true;
@@ -38,7 +39,8 @@ int page_limits(struct req *r, struct page *p, struct fault *f)
 	struct jsn_check c = { .a = r->a, .where = "query" };
 
 	*p = (struct page){ 0 };
-	p->limit = clamp(req_query_int(r, &c, "limit", LIMIT_DEFAULT, INT64_MIN, INT64_MAX), 1, LIMIT_MAX);
+	p->limit = clamp(req_query_int(r, &c, "limit", LIMIT_DEFAULT, INT64_MIN, INT64_MAX), 1,
+			 LIMIT_MAX);
 	p->offset = clamp(req_query_int(r, &c, "offset", 0, INT64_MIN, INT64_MAX), 0, OFFSET_MAX);
 	return jsn_done(&c, f);
 }
@@ -52,8 +54,8 @@ int page_read(struct req *r, struct page *p, struct fault *f)
 	return str_empty(cursor) ? 0 : read_cursor(r, cursor, p, f);
 }
 
-struct json_object *page_body(struct req *r, const struct page *p, struct json_object *items, bool more, int64_t total,
-			      const char *last_at, const char *last_id)
+struct json_object *page_body(struct req *r, const struct page *p, struct json_object *items,
+			      bool more, int64_t total, const char *last_at, const char *last_id)
 {
 	struct json_object *o = jsn_put(json_object_new_object(), "items", items);
 	char *raw = more ? arena_printf(r->a, "%s\n%s", last_at, last_id) : NULL;

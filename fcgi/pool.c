@@ -17,30 +17,30 @@
 #include "../lib/base/log.h"
 #include "worker.h"
 
-#define MAX_WORKERS 256
-#define BACKLOG     1024
-#define BACKOFF_MS  100		/* first pause after a worker died young; doubles up to BACKOFF_MAX_MS */
+#define MAX_WORKERS    256
+#define BACKLOG        1024
+#define BACKOFF_MS     100 /* first pause after a worker died young; doubles up to BACKOFF_MAX_MS */
 #define BACKOFF_MAX_MS 5000
-#define YOUNG_MS    1000
-#define CUT_MS      5000	/* beyond the grace, then SIGKILL */
+#define YOUNG_MS       1000
+#define CUT_MS         5000 /* beyond the grace, then SIGKILL */
 
 struct child {
-	pid_t   pid;		/* 0: none */
+	pid_t pid; /* 0: none */
 	int64_t born_ms;
-	bool    old;		/* of an earlier configuration: told to go */
+	bool old; /* of an earlier configuration: told to go */
 };
 
 struct pool {
-	struct conf  cf;
-	const char  *path;
-	int          listen_fd;
-	int64_t      started_ms;
-	struct child kids[2 * MAX_WORKERS];	/* while reloading, old and new ones side by side */
-	int          want;
-	int64_t      backoff_ms, not_before_ms;
-	int64_t      kill_at_ms;	/* stopping: when what is left is killed */
-	sigset_t     mask;		/* what a worker starts with */
-	bool         stopping;
+	struct conf cf;
+	const char *path;
+	int listen_fd;
+	int64_t started_ms;
+	struct child kids[2 * MAX_WORKERS]; /* while reloading, old and new ones side by side */
+	int want;
+	int64_t backoff_ms, not_before_ms;
+	int64_t kill_at_ms; /* stopping: when what is left is killed */
+	sigset_t mask;      /* what a worker starts with */
+	bool stopping;
 };
 
 /* ---- listening ---- */
@@ -51,7 +51,8 @@ static int listen_unix(const char *path, char *why, size_t whysz)
 	int fd;
 
 	if (strlen(path) >= sizeof(sa.sun_path)) {
-		snprintf(why, whysz, "%s: longer than the %zu bytes of a socket address", path, sizeof(sa.sun_path) - 1);
+		snprintf(why, whysz, "%s: longer than the %zu bytes of a socket address", path,
+			 sizeof(sa.sun_path) - 1);
 		return -1;
 	}
 	memcpy(sa.sun_path, path, strlen(path) + 1);
@@ -61,7 +62,7 @@ static int listen_unix(const char *path, char *why, size_t whysz)
 		close(fd);
 		return -1;
 	}
-	unlink(path);	/* what a killed predecessor left */
+	unlink(path); /* what a killed predecessor left */
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(path, 0660) < 0 ||
 	    listen(fd, BACKLOG) < 0) {
 		snprintf(why, whysz, "cannot listen on %s: %s", path, strerror(errno));
@@ -74,7 +75,10 @@ static int listen_unix(const char *path, char *why, size_t whysz)
 
 static int listen_tcp(const char *address, char *why, size_t whysz)
 {
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *ai = NULL;
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+				  .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE },
+			*ai = NULL;
 	const char *colon = strrchr(address, ':');
 	char host[256];
 	int fd = -1, one = 1, rc;
@@ -98,7 +102,7 @@ static int listen_tcp(const char *address, char *why, size_t whysz)
 
 int pool_listen(const char *address, char *why, size_t whysz)
 {
-	int n = sd_listen_fds(1);	/* 1: what we start must not take them for its own */
+	int n = sd_listen_fds(1); /* 1: what we start must not take them for its own */
 
 	if (n == 1)
 		return SD_LISTEN_FDS_START;
@@ -185,10 +189,13 @@ static void reap(struct pool *p)
 		if (!p->stopping && !c->old) {
 			bool young = clock_ms() - c->born_ms < YOUNG_MS;
 
-			log_warn("pool.worker_died", I("worker", pid), I("status", WIFEXITED(st) ? WEXITSTATUS(st) : -1),
+			log_warn("pool.worker_died", I("worker", pid),
+				 I("status", WIFEXITED(st) ? WEXITSTATUS(st) : -1),
 				 I("signal", WIFSIGNALED(st) ? WTERMSIG(st) : 0));
-			p->backoff_ms = !young ? 0 : !p->backoff_ms ? BACKOFF_MS
-					: p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms * 2;
+			p->backoff_ms = !young                               ? 0
+					: !p->backoff_ms                     ? BACKOFF_MS
+					: p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
+									     : p->backoff_ms * 2;
 			p->not_before_ms = clock_ms() + p->backoff_ms;
 		}
 		*c = (struct child){ 0 };
@@ -212,7 +219,7 @@ static void reload(struct pool *p)
 	sd_notify(0, "RELOADING=1");
 	for (size_t i = 0; i < ARRAY_LEN(p->kids); i++)
 		p->kids[i].old = p->kids[i].pid != 0;
-	conf_free(&p->cf);	/* the workers have their own copies, by fork */
+	conf_free(&p->cf); /* the workers have their own copies, by fork */
 	p->cf = fresh;
 	p->want = worker_count(&p->cf);
 	p->not_before_ms = 0;
@@ -224,7 +231,7 @@ static void reload(struct pool *p)
 
 static void stop(struct pool *p)
 {
-	if (p->stopping) {	/* the second SIGTERM: now */
+	if (p->stopping) { /* the second SIGTERM: now */
 		signal_all(p, SIGKILL, false);
 		return;
 	}
@@ -278,7 +285,9 @@ int pool_run(struct conf *cf, const char *path, int listen_fd)
 	static struct pool p;
 	AUTO_CLOSE int sfd = -1;
 
-	p = (struct pool){ .cf = *cf, .path = path, .listen_fd = listen_fd, .started_ms = clock_ms() };
+	p = (struct pool){
+		.cf = *cf, .path = path, .listen_fd = listen_fd, .started_ms = clock_ms()
+	};
 	p.want = worker_count(&p.cf);
 	if ((sfd = open_signals(&p)) < 0) {
 		log_error("pool.signals", I("errno", errno));

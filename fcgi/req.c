@@ -15,7 +15,7 @@
 #include "target.h"
 
 #define READ_CHUNK 65536
-#define HEAD_BYTES 16384	/* all header lines of an answer */
+#define HEAD_BYTES 16384 /* all header lines of an answer */
 
 /* ---- the two ways in: FastCGI and plain CGI ---- */
 
@@ -26,17 +26,19 @@ const char *req_env(const struct req *r, const char *name)
 
 static ssize_t read_some(struct req *r, char *buf, size_t n)
 {
-	return r->fx ? FCGX_GetStr(buf, (int)n, ((FCGX_Request *)r->fx)->in) : (ssize_t)fread(buf, 1, n, stdin);
+	return r->fx ? FCGX_GetStr(buf, (int)n, ((FCGX_Request *)r->fx)->in)
+		     : (ssize_t)fread(buf, 1, n, stdin);
 }
 
 static int write_all(struct req *r, const char *p, size_t n)
 {
 	while (n) {
 		int step = n > READ_CHUNK ? READ_CHUNK : (int)n;
-		int k = r->fx ? FCGX_PutStr(p, step, ((FCGX_Request *)r->fx)->out) : (int)fwrite(p, 1, (size_t)step, stdout);
+		int k = r->fx ? FCGX_PutStr(p, step, ((FCGX_Request *)r->fx)->out)
+			      : (int)fwrite(p, 1, (size_t)step, stdout);
 
 		if (k <= 0)
-			return -1;	/* the client is gone: nobody to tell */
+			return -1; /* the client is gone: nobody to tell */
 		p += k;
 		n -= (size_t)k;
 	}
@@ -92,24 +94,29 @@ int req_read_body(struct req *r, size_t max, struct fault *f)
 	if (known && !text_int(cl, 0, INT64_MAX, &len))
 		return fault_set(f, FAULT_REFUSED, "Content-Length is not a number");
 	if (known && len > (int64_t)max)
-		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE, "the body has %lld bytes, %zu are allowed", (long long)len, max);
+		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
+				 "the body has %lld bytes, %zu are allowed", (long long)len, max);
 	cap = known ? (size_t)len : READ_CHUNK;
 	if (!(buf = arena_alloc(r->a, cap + 1)))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
 	bound_io(r, SO_RCVTIMEO);
 	for (;;) {
-		ssize_t k = n < cap ? read_some(r, buf + n, cap - n < READ_CHUNK ? cap - n : READ_CHUNK) : 0;
+		ssize_t k =
+			n < cap ? read_some(r, buf + n, cap - n < READ_CHUNK ? cap - n : READ_CHUNK)
+				: 0;
 
 		if (k < 0)
 			return fault_set(f, FAULT_REFUSED, "the body could not be read");
 		n += (size_t)k;
 		if (known ? n == cap || k == 0 : n < cap && k == 0)
 			break;
-		if (!known && n == cap) {	/* grow by doubling: at most twice the limit is ever held */
+		if (!known &&
+		    n == cap) { /* grow by doubling: at most twice the limit is ever held */
 			char *more;
 
 			if (n > max)
-				return fault_set(f, FAULT_PAYLOAD_TOO_LARGE, "the body has more than %zu bytes", max);
+				return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
+						 "the body has more than %zu bytes", max);
 			cap = cap * 2 > max + 1 ? max + 1 : cap * 2;
 			if (!(more = arena_alloc(r->a, cap + 1)))
 				return fault_set(f, FAULT_INTERNAL, "request memory");
@@ -119,7 +126,8 @@ int req_read_body(struct req *r, size_t max, struct fault *f)
 	if (known && n < cap)
 		return fault_set(f, FAULT_REFUSED, "the body ends after %zu of %zu bytes", n, cap);
 	if (n > max)
-		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE, "the body has more than %zu bytes", max);
+		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE, "the body has more than %zu bytes",
+				 max);
 	buf[n] = '\0';
 	r->body = buf;
 	r->body_len = n;
@@ -132,7 +140,8 @@ const char *req_query(struct req *r, const char *name)
 	return target_query(r->query, name, r->a);
 }
 
-int64_t req_query_int(struct req *r, struct jsn_check *c, const char *name, int64_t def, int64_t lo, int64_t hi)
+int64_t req_query_int(struct req *r, struct jsn_check *c, const char *name, int64_t def, int64_t lo,
+		      int64_t hi)
 {
 	const char *s = req_query(r, name);
 	int64_t v = def;
@@ -146,13 +155,14 @@ int64_t req_query_int(struct req *r, struct jsn_check *c, const char *name, int6
 	} else if (v < lo || v > hi) {
 		AUTO_JSON struct json_object *in = json_object_new_string(s);
 
-		jsn_bad(c, v < lo ? "greater_than_equal" : "less_than_equal", name, in, "must be in %lld..%lld",
-			(long long)lo, (long long)hi);
+		jsn_bad(c, v < lo ? "greater_than_equal" : "less_than_equal", name, in,
+			"must be in %lld..%lld", (long long)lo, (long long)hi);
 	}
 	return v;
 }
 
-double req_query_num(struct req *r, struct jsn_check *c, const char *name, double def, double lo, double hi)
+double req_query_num(struct req *r, struct jsn_check *c, const char *name, double def, double lo,
+		     double hi)
 {
 	const char *s = req_query(r, name);
 	char *end;
@@ -170,7 +180,8 @@ double req_query_num(struct req *r, struct jsn_check *c, const char *name, doubl
 	if (v < lo || v > hi) {
 		AUTO_JSON struct json_object *in = json_object_new_string(s);
 
-		jsn_bad(c, v < lo ? "greater_than_equal" : "less_than_equal", name, in, "must be in %g..%g", lo, hi);
+		jsn_bad(c, v < lo ? "greater_than_equal" : "less_than_equal", name, in,
+			"must be in %g..%g", lo, hi);
 	}
 	return v;
 }
@@ -226,13 +237,31 @@ void req_header(struct req *r, const char *name, const char *value)
 
 static const char *reason(int status)
 {
-	static const struct { int status; const char *text; } reasons[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 206, "Partial Content" },
-		{ 304, "Not Modified" }, { 307, "Temporary Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
-		{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
-		{ 409, "Conflict" }, { 412, "Precondition Failed" }, { 413, "Payload Too Large" },
-		{ 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" }, { 422, "Unprocessable Entity" },
-		{ 429, "Too Many Requests" }, { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
+	static const struct {
+		int status;
+		const char *text;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 304, "Not Modified" },
+		{ 307, "Temporary Redirect" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
+		{ 409, "Conflict" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Payload Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 422, "Unprocessable Entity" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
 	};
 
@@ -245,12 +274,19 @@ static const char *reason(int status)
 /* Faults that common code raises, in the words of the internal surface. */
 static const struct fault_info *internal_words(const struct fault_info *info)
 {
-	static const struct { enum fault_id from, to; } words[] = {
-		{ FAULT_INVALID, FAULT_INT_INVALID }, { FAULT_REFUSED, FAULT_INT_REFUSED },
-		{ FAULT_UNAUTHORIZED, FAULT_INT_UNAUTHORIZED }, { FAULT_FORBIDDEN, FAULT_INT_FORBIDDEN },
-		{ FAULT_SESSION_NOT_FOUND, FAULT_INT_NOT_FOUND }, { FAULT_SESSION_GONE, FAULT_INT_NOT_FOUND },
-		{ FAULT_EXECUTION_NOT_FOUND, FAULT_INT_NOT_FOUND }, { FAULT_SESSION_NOT_ACTIVE, FAULT_INT_CONFLICT },
-		{ FAULT_CONFLICT, FAULT_INT_CONFLICT }, { FAULT_CONFLICT_RETRY, FAULT_INT_CONFLICT },
+	static const struct {
+		enum fault_id from, to;
+	} words[] = {
+		{ FAULT_INVALID, FAULT_INT_INVALID },
+		{ FAULT_REFUSED, FAULT_INT_REFUSED },
+		{ FAULT_UNAUTHORIZED, FAULT_INT_UNAUTHORIZED },
+		{ FAULT_FORBIDDEN, FAULT_INT_FORBIDDEN },
+		{ FAULT_SESSION_NOT_FOUND, FAULT_INT_NOT_FOUND },
+		{ FAULT_SESSION_GONE, FAULT_INT_NOT_FOUND },
+		{ FAULT_EXECUTION_NOT_FOUND, FAULT_INT_NOT_FOUND },
+		{ FAULT_SESSION_NOT_ACTIVE, FAULT_INT_CONFLICT },
+		{ FAULT_CONFLICT, FAULT_INT_CONFLICT },
+		{ FAULT_CONFLICT_RETRY, FAULT_INT_CONFLICT },
 		{ FAULT_INTERNAL, FAULT_INT_INTERNAL },
 	};
 
@@ -268,7 +304,8 @@ static struct json_object *old_detail(struct req *r, struct json_object *o, cons
 	if (fault_is(f, FAULT_NOT_FOUND) || fault_is(f, FAULT_METHOD_NOT_ALLOWED))
 		return jsn_str(o, "detail", reason(f->info->status));
 	if (fault_is(f, FAULT_SESSION_NOT_ACTIVE) && f->session_id)
-		return jsn_str(o, "detail", arena_printf(r->a, "Session is not active: %s", f->session_id));
+		return jsn_str(o, "detail",
+			       arena_printf(r->a, "Session is not active: %s", f->session_id));
 	return jsn_str(o, "detail", f->detail);
 }
 
@@ -280,8 +317,10 @@ static struct json_object *fault_json(struct req *r, const struct fault *f)
 	o = jsn_str(o, "error_code", info->code);
 	o = jsn_str(o, "description", info->description);
 	o = jsn_str(o, "solution", info->solution);
-	o = f->detail_json ? jsn_raw(o, "error_detail", f->detail_json) : jsn_str(o, "error_detail", f->detail);
-	o = jsn_str(o, "error_link", arena_printf(r->a, "%s#%s", r->t->work.cf->server_docs_url, info->code));
+	o = f->detail_json ? jsn_raw(o, "error_detail", f->detail_json)
+			   : jsn_str(o, "error_detail", f->detail);
+	o = jsn_str(o, "error_link",
+		    arena_printf(r->a, "%s#%s", r->t->work.cf->server_docs_url, info->code));
 	o = jsn_str(o, "request_id", r->id);
 	o = jsn_bool(o, "retryable", info->retryable);
 	o = old_detail(r, o, f);
@@ -313,7 +352,8 @@ void req_fault(struct req *r, const struct fault *f)
 	if (r->status == 401)
 		req_header(r, "WWW-Authenticate", "Bearer realm=\"sandbox\"");
 	if (r->status == 416)
-		req_header(r, "Content-Range", arena_printf(r->a, "bytes */%lld", (long long)f->size));
+		req_header(r, "Content-Range",
+			   arena_printf(r->a, "bytes */%lld", (long long)f->size));
 }
 
 /* The origin itself when [server] cors_origins names it, else NULL. */
@@ -340,13 +380,15 @@ static size_t put_cors(struct req *r, char *buf, size_t size)
 
 	if (!origin || strpbrk(origin, "\r\n"))
 		return 0;
-	return (size_t)snprintf(buf, size,
+	return (size_t)snprintf(
+		buf, size,
 		"Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
 		"Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n"
 		"Access-Control-Allow-Headers: Authorization, X-API-Key, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID\r\n"
 		"Access-Control-Expose-Headers: X-Request-ID, X-Process-Time, Location, ETag, Retry-After, Idempotent-Replay, "
 		"X-Total-Count, Link, X-Output-Next, X-Output-Complete, X-Output-Dropped, X-Output-Attempt, Content-Range\r\n"
-		"Access-Control-Max-Age: 600\r\n", origin);
+		"Access-Control-Max-Age: 600\r\n",
+		origin);
 }
 
 static size_t put_headers(struct req *r, char *buf, size_t size, bool has_body)
@@ -355,14 +397,18 @@ static size_t put_headers(struct req *r, char *buf, size_t size, bool has_body)
 	bool cached = false;
 	size_t n;
 
-	n = (size_t)snprintf(buf, size, "Status: %d %s\r\nX-Request-ID: %s\r\nX-Process-Time: %.3f\r\n", r->status,
-			     reason(r->status), r->id, s);
+	n = (size_t)snprintf(buf, size,
+			     "Status: %d %s\r\nX-Request-ID: %s\r\nX-Process-Time: %.3f\r\n",
+			     r->status, reason(r->status), r->id, s);
 	if (has_body)
-		n += (size_t)snprintf(buf + n, size - n, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-				      r->content_type ? r->content_type : "application/json", r->nbytes);
+		n += (size_t)snprintf(buf + n, size - n,
+				      "Content-Type: %s\r\nContent-Length: %zu\r\n",
+				      r->content_type ? r->content_type : "application/json",
+				      r->nbytes);
 	for (size_t i = 0; i < r->nheaders && n < size; i++) {
 		cached |= !strcmp(r->headers[i].name, "Cache-Control");
-		n += (size_t)snprintf(buf + n, size - n, "%s: %s\r\n", r->headers[i].name, r->headers[i].value);
+		n += (size_t)snprintf(buf + n, size - n, "%s: %s\r\n", r->headers[i].name,
+				      r->headers[i].value);
 	}
 	if (r->replayed && n < size)
 		n += (size_t)snprintf(buf + n, size - n, "Idempotent-Replay: true\r\n");
@@ -408,7 +454,8 @@ void req_send(struct req *r, const struct fault *f)
 		r->bytes = jsn_text(r->out, &r->nbytes);
 		r->content_type = NULL;
 	}
-	if (r->bytes == NULL && r->status != 204 && r->status != 304) {	/* no memory even for the answer */
+	if (r->bytes == NULL && r->status != 204 &&
+	    r->status != 304) { /* no memory even for the answer */
 		r->bytes = "{}";
 		r->nbytes = 2;
 		r->status = r->status ? r->status : 500;

@@ -10,7 +10,8 @@ static bool match(const char *pat, const char *path, struct req *r)
 			bool rest = pat[strcspn(pat, "}") - 1] == '*';
 			size_t n = rest ? strlen(path) : strcspn(path, "/");
 
-			if (!n || np == REQ_MAX_PARAMS || !(r->params[np++] = arena_strndup(r->a, path, n)))
+			if (!n || np == REQ_MAX_PARAMS ||
+			    !(r->params[np++] = arena_strndup(r->a, path, n)))
 				return false;
 			path += n;
 			pat += strcspn(pat, "}") + 1;

@@ -42,7 +42,7 @@ struct json_object *session_json(struct req *r, const struct session *s)
 	jsw_raw(w, "resource_limit", s->resources_given);
 	jsw_raw(w, "resources", s->resources_given);
 	jsw_str(w, "workspace_path",
-		    arena_printf(r->a, "s3://%s/sessions/%s/", r->t->work.cf->storage_bucket, s->id));
+		arena_printf(r->a, "s3://%s/sessions/%s/", r->t->work.cf->storage_bucket, s->id));
 	jsw_str(w, "runtime_type", s->runtime_type);
 	jsw_str(w, "language_runtime", s->language_runtime);
 	jsw_str(w, "runtime_node", s->node_id);
@@ -94,7 +94,8 @@ static const char *time_filter(struct req *r, struct jsn_check *c, const char *n
 	if (!clock_parse(s, &ms)) {
 		AUTO_JSON struct json_object *in = json_object_new_string(s);
 
-		jsn_bad(c, "value_error", name, in, "must be an RFC 3339 time such as 2026-01-06T10:00:00Z");
+		jsn_bad(c, "value_error", name, in,
+			"must be an RFC 3339 time such as 2026-01-06T10:00:00Z");
 		return NULL;
 	}
 	clock_format(ms, text);
@@ -106,8 +107,10 @@ int list_sessions(struct req *r, struct fault *f)
 {
 	struct jsn_check c = { .a = r->a, .where = "query" };
 	struct session_filter x = {
-		.state = req_query(r, "status"), .template_id = req_query(r, "template_id"),
-		.created_after = time_filter(r, &c, "created_after"), .created_before = time_filter(r, &c, "created_before"),
+		.state = req_query(r, "status"),
+		.template_id = req_query(r, "template_id"),
+		.created_after = time_filter(r, &c, "created_after"),
+		.created_before = time_filter(r, &c, "created_before"),
 	};
 	struct json_object *items = json_object_new_array();
 	struct session *rows;
@@ -128,8 +131,11 @@ int list_sessions(struct req *r, struct fault *f)
 	show = n > p.limit ? (int)p.limit : n;
 	for (int i = 0; i < show; i++)
 		items = jsn_push(items, session_json(r, &rows[i]));
-	return req_reply(r, 200, page_body(r, &p, items, n > show, total, n > show ? rows[show - 1].created_at : NULL,
-					   n > show ? rows[show - 1].id : NULL), f);
+	return req_reply(r, 200,
+			 page_body(r, &p, items, n > show, total,
+				   n > show ? rows[show - 1].created_at : NULL,
+				   n > show ? rows[show - 1].id : NULL),
+			 f);
 fail:
 	json_object_put(items);
 	return -1;
@@ -154,8 +160,9 @@ static int end_session(struct req *r, const struct session_end *end, bool delete
 	if ((ended = session_finish(db, r->t->work.cf, s.id, end, delete, f)) < 0)
 		return -1;
 	if (ended) {
-		log_info("session.ended", S("session_id", s.id), S("from", s.state), S("to", end->state),
-			 S("ended_reason", end->reason), S("by", r->who.key_id));
+		log_info("session.ended", S("session_id", s.id), S("from", s.state),
+			 S("to", end->state), S("ended_reason", end->reason),
+			 S("by", r->who.key_id));
 		r->after = stop_container;
 		r->after_arg = arena_strdup(r->a, s.id);
 	}
@@ -165,8 +172,10 @@ static int end_session(struct req *r, const struct session_end *end, bool delete
 /* POST /api/v1/sessions/{id}/terminate */
 int terminate_session(struct req *r, struct fault *f)
 {
-	static const struct session_end end = { .state = "terminated", .reason = "user_terminated",
-						.exec_state = "cancelled", .exec_reason = "session_ended" };
+	static const struct session_end end = { .state = "terminated",
+						.reason = "user_terminated",
+						.exec_state = "cancelled",
+						.exec_reason = "session_ended" };
 
 	if (end_session(r, &end, false, f) < 0)
 		return -1;
@@ -176,21 +185,26 @@ int terminate_session(struct req *r, struct fault *f)
 /* DELETE /api/v1/sessions/{id} */
 int delete_session(struct req *r, struct fault *f)
 {
-	static const struct session_end end = { .state = "terminated", .reason = "user_deleted",
-						.exec_state = "cancelled", .exec_reason = "session_ended" };
+	static const struct session_end end = { .state = "terminated",
+						.reason = "user_deleted",
+						.exec_state = "cancelled",
+						.exec_reason = "session_ended" };
 
 	if (end_session(r, &end, true, f) < 0)
 		return -1;
 	return req_empty(r, 204);
 }
 
-struct renewal { int64_t timeout; };
+struct renewal {
+	int64_t timeout;
+};
 
 /* POST /api/v1/sessions/{id}/renew */
 int renew_session(struct req *r, struct fault *f)
 {
 	static const struct jsn_field fields[] = {
-		{ "timeout", NULL, JSN_INT, false, offsetof(struct renewal, timeout), 1, 3600, NULL },
+		{ "timeout", NULL, JSN_INT, false, offsetof(struct renewal, timeout), 1, 3600,
+		  NULL },
 	};
 	struct jsn_check c = { .a = r->a, .where = "body" };
 	struct renewal in = { .timeout = JSN_ABSENT };
@@ -200,7 +214,8 @@ int renew_session(struct req *r, struct fault *f)
 
 	if (r->in)
 		jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
-	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) || session_load(db, r->params[0], &s, r->a, f) < 0)
+	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) ||
+	    session_load(db, r->params[0], &s, r->a, f) < 0)
 		return -1;
 	if ((n = session_touch(db, r->t->work.cf, s.id, in.timeout, f)) < 0)
 		return -1;

@@ -17,7 +17,7 @@
 #define ENTRYPOINT_MAX 128
 #define NAP_MIN_MS     10
 #define NAP_MAX_MS     250
-#define SLICE_MS       10000	/* the longest wait between two looks at the Idempotency-Key's lease */
+#define SLICE_MS       10000 /* the longest wait between two looks at the Idempotency-Key's lease */
 
 struct submit {
 	const char *code, *language, *entrypoint, *id, *stdin_text;
@@ -49,23 +49,32 @@ static void read_fields(struct req *r, struct jsn_check *c, struct submit *in)
 {
 	const struct conf *cf = r->t->work.cf;
 	const struct jsn_field fields[] = {
-		{ "code", NULL, JSN_STR, true, offsetof(struct submit, code), 1, cf->execution_max_code_bytes, NULL },
-		{ "language", NULL, JSN_ENUM, true, offsetof(struct submit, language), 0, 0, languages },
-		{ "timeout", NULL, JSN_INT, false, offsetof(struct submit, timeout), 1, cf->execution_max_timeout, NULL },
+		{ "code", NULL, JSN_STR, true, offsetof(struct submit, code), 1,
+		  cf->execution_max_code_bytes, NULL },
+		{ "language", NULL, JSN_ENUM, true, offsetof(struct submit, language), 0, 0,
+		  languages },
+		{ "timeout", NULL, JSN_INT, false, offsetof(struct submit, timeout), 1,
+		  cf->execution_max_timeout, NULL },
 		{ "event", NULL, JSN_OBJ, false, offsetof(struct submit, event), 0, 0, NULL },
-		{ "stdin", NULL, JSN_STR, false, offsetof(struct submit, stdin_text), 0, STDIN_MAX, NULL },
+		{ "stdin", NULL, JSN_STR, false, offsetof(struct submit, stdin_text), 0, STDIN_MAX,
+		  NULL },
 		{ "env_vars", NULL, JSN_OBJ, false, offsetof(struct submit, env_vars), 0, 0, NULL },
-		{ "entrypoint", NULL, JSN_STR, false, offsetof(struct submit, entrypoint), 1, ENTRYPOINT_MAX, NULL },
-		{ "execution_id", "id", JSN_STR, false, offsetof(struct submit, id), 1, 0x7fff, NULL },
-		{ "max_retries", NULL, JSN_INT, false, offsetof(struct submit, max_retries), 0, 3, NULL },
-		{ "retry_on_crash", NULL, JSN_BOOL, false, offsetof(struct submit, retry_on_crash), 0, 0, NULL },
+		{ "entrypoint", NULL, JSN_STR, false, offsetof(struct submit, entrypoint), 1,
+		  ENTRYPOINT_MAX, NULL },
+		{ "execution_id", "id", JSN_STR, false, offsetof(struct submit, id), 1, 0x7fff,
+		  NULL },
+		{ "max_retries", NULL, JSN_INT, false, offsetof(struct submit, max_retries), 0, 3,
+		  NULL },
+		{ "retry_on_crash", NULL, JSN_BOOL, false, offsetof(struct submit, retry_on_crash),
+		  0, 0, NULL },
 	};
 
 	jsn_read(c, r->in, NULL, fields, ARRAY_LEN(fields), in);
 	if (in->entrypoint && !identifier(in->entrypoint))
 		jsn_bad(c, "value_error", "entrypoint", NULL, "must be an identifier");
 	if (in->id && !ident_ok(in->id))
-		jsn_bad(c, "value_error", json_object_object_get(r->in, "execution_id") ? "execution_id" : "id", NULL,
+		jsn_bad(c, "value_error",
+			json_object_object_get(r->in, "execution_id") ? "execution_id" : "id", NULL,
 			"must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 	if (in->env_vars)
 		envvars_check(c, "env_vars", in->env_vars);
@@ -95,18 +104,20 @@ static const char *merged_env(struct req *r, const struct session *s, struct jso
 
 	if (!own)
 		return s->env_vars;
-	json_object_object_foreach(own, name, value) {
+	json_object_object_foreach (own, name, value) {
 		if (all)
 			json_object_object_add(all, name, json_object_get(value));
 	}
 	return all ? arena_strdup(r->a, jsn_text(all, &n)) : NULL;
 }
 
-static int read_body(struct req *r, struct execution_new *x, struct json_object **env, struct fault *f)
+static int read_body(struct req *r, struct execution_new *x, struct json_object **env,
+		     struct fault *f)
 {
 	const struct conf *cf = r->t->work.cf;
 	struct jsn_check c = { .a = r->a, .where = "body" };
-	struct submit in = { .timeout = cf->execution_default_timeout, .max_retries = cf->execution_max_retries };
+	struct submit in = { .timeout = cf->execution_default_timeout,
+			     .max_retries = cf->execution_max_retries };
 	char *canonical = jsn_canonical(r->in, r->a), *hash = arena_alloc(r->a, 65);
 	char id[IDENT_SZ];
 
@@ -137,39 +148,49 @@ static int read_body(struct req *r, struct execution_new *x, struct json_object 
 }
 
 /* Checks everything and writes the row. */
-static int create(struct req *r, struct execution_new *x, struct execution_made *made, struct fault *f)
+static int create(struct req *r, struct execution_new *x, struct execution_made *made,
+		  struct fault *f)
 {
 	struct json_object *env = NULL;
 	struct session s;
 	struct db *db;
 
 	x->session_id = r->params[0];
-	if (read_body(r, x, &env, f) < 0 || !(db = req_db(r, f)) || session_load(db, x->session_id, &s, r->a, f) < 0)
+	if (read_body(r, x, &env, f) < 0 || !(db = req_db(r, f)) ||
+	    session_load(db, x->session_id, &s, r->a, f) < 0)
 		return -1;
-	if (r->idem.object_id) {	/* an earlier call with this key made it */
+	if (r->idem.object_id) { /* an earlier call with this key made it */
 		x->id = r->idem.object_id;
 		made->existing = true;
 		made->session = s;
 		return 0;
 	}
 	if (!language_in(s.language_runtime, x->language))
-		return fault_set(f, FAULT_REFUSED, "language: the session's runtime %s has no %s", s.language_runtime,
-				 x->language);
+		return fault_set(f, FAULT_REFUSED, "language: the session's runtime %s has no %s",
+				 s.language_runtime, x->language);
 	if (!(x->env_vars = merged_env(r, &s, env)))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
 	if (execution_create(db, r->t->work.cf, x, idem_of(r), made, r->a, f) < 0)
 		return -1;
 	if (!made->existing)
-		log_info("execution.submitted", S("execution_id", x->id), S("session_id", x->session_id),
-			 S("language", x->language));
+		log_info("execution.submitted", S("execution_id", x->id),
+			 S("session_id", x->session_id), S("language", x->language));
 	return 0;
 }
 
-static int submit(struct req *r, const struct execution_new *x, const struct session *s, struct fault *f)
+static int submit(struct req *r, const struct execution_new *x, const struct session *s,
+		  struct fault *f)
 {
 	struct execution row = {
-		.id = x->id, .session_id = x->session_id, .attempt = 1, .code = x->code, .language = x->language,
-		.timeout_s = x->timeout_s, .event = x->event, .stdin_text = x->stdin_text, .entrypoint = x->entrypoint,
+		.id = x->id,
+		.session_id = x->session_id,
+		.attempt = 1,
+		.code = x->code,
+		.language = x->language,
+		.timeout_s = x->timeout_s,
+		.event = x->event,
+		.stdin_text = x->stdin_text,
+		.entrypoint = x->entrypoint,
 		.entrypoint_given = x->entrypoint_given,
 	};
 	struct executor e;
@@ -181,7 +202,8 @@ static int submit(struct req *r, const struct execution_new *x, const struct ses
 }
 
 /* Hands a new row to a running session's executor; on failure the row stays pending for the next one to try. */
-static void try_submit(struct req *r, const struct execution_new *x, const struct execution_made *made)
+static void try_submit(struct req *r, const struct execution_new *x,
+		       const struct execution_made *made)
 {
 	struct fault f = { 0 };
 	struct db *db;
@@ -204,7 +226,8 @@ int execute(struct req *r, struct fault *f)
 	struct json_object *o;
 	struct db *db;
 
-	if (create(r, &x, &made, f) < 0 || !(db = req_db(r, f)) || execution_brief(db, x.id, &row, r->a, f) < 0)
+	if (create(r, &x, &made, f) < 0 || !(db = req_db(r, f)) ||
+	    execution_brief(db, x.id, &row, r->a, f) < 0)
 		return -1;
 	r->replayed = made.existing;
 	try_submit(r, &x, &made);
@@ -226,7 +249,10 @@ static bool nap(struct req *r, int ms)
 	return poll(&pf, 1, ms) > 0 && (pf.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-struct ack { struct executor e; const char *id; };
+struct ack {
+	struct executor e;
+	const char *id;
+};
 
 /* After the answer: the executor may forget a result whose log is not longer than what the row holds. */
 static void acknowledge(struct req *r)
@@ -241,7 +267,7 @@ static void plan_ack(struct req *r, const struct executor *e, const char *id)
 	struct ack *k = arena_alloc(r->a, sizeof(*k));
 
 	if (!k)
-		return;		/* the executor offers the result again */
+		return; /* the executor offers the result again */
 	*k = (struct ack){ .e = *e, .id = id };
 	r->after_arg = k;
 	r->after = acknowledge;
@@ -264,9 +290,11 @@ static int wait_step(struct req *r, const char *id, int64_t deadline, int *nap_m
 	if (!execution_open(x.state))
 		return 1;
 	if (str_eq(x.session_state, "running")) {
-		if (executor_of(&r->t->work, x.container_id, x.session_id, x.token_epoch, &e, r->a, f) < 0)
+		if (executor_of(&r->t->work, x.container_id, x.session_id, x.token_epoch, &e, r->a,
+				f) < 0)
 			return -1;
-		rc = dispatch_wait(&r->t->work, &e, id, until < deadline ? until : deadline, req_watch_fd(r), &gone, r->a, &own);
+		rc = dispatch_wait(&r->t->work, &e, id, until < deadline ? until : deadline,
+				   req_watch_fd(r), &gone, r->a, &own);
 		if (rc > 0)
 			plan_ack(r, &e, id);
 	}
@@ -315,6 +343,6 @@ int execute_sync(struct req *r, struct fault *f)
 	    execution_load(db, x.id, &row, r->a, f) < 0)
 		return -1;
 	if (row.stdout_truncated || row.stderr_truncated)
-		r->after = NULL;	/* the executor has the only whole log */
+		r->after = NULL; /* the executor has the only whole log */
 	return req_reply(r, 200, execution_json(r, &row, false), f);
 }

@@ -44,17 +44,19 @@ static const char *bad_path(const char *p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f || p[i] == '\\')
 			return "the path holds a control character or a backslash";
-	for (const char *s = p; *s; ) {
+	for (const char *s = p; *s;) {
 		size_t k = strcspn(++s, "/");
 
-		if ((k == 0 && *s) || (k == 1 && s[0] == '.') || (k == 2 && s[0] == '.' && s[1] == '.'))
+		if ((k == 0 && *s) || (k == 1 && s[0] == '.') ||
+		    (k == 2 && s[0] == '.' && s[1] == '.'))
 			return "the path has an empty, '.' or '..' segment";
 		s += k;
 	}
 	return NULL;
 }
 
-int target_parse(const char *uri, struct arena *a, const char **path, const char **query, struct fault *f)
+int target_parse(const char *uri, struct arena *a, const char **path, const char **query,
+		 struct fault *f)
 {
 	size_t n = strcspn(uri, "?#");
 	const char *why;
@@ -62,7 +64,8 @@ int target_parse(const char *uri, struct arena *a, const char **path, const char
 	char *p;
 
 	if (strlen(uri) > TARGET_MAX)
-		return fault_set(f, FAULT_REFUSED, "the request target is longer than %d bytes", TARGET_MAX);
+		return fault_set(f, FAULT_REFUSED, "the request target is longer than %d bytes",
+				 TARGET_MAX);
 	if (!(p = arena_alloc(a, n + 1)))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
 	if ((len = decode(uri, n, false, p)) < 0)
@@ -90,7 +93,9 @@ const char *target_query(const char *query, const char *name, struct arena *a)
 			ssize_t len = v ? decode(p + skip, n - skip, true, v) : -1;
 
 			/* A NUL inside would hide the rest; invalid UTF-8 must not reach a reply. */
-			found = len >= 0 && strlen(v) == (size_t)len && text_utf8_ok(v, (size_t)len) ? v : "\x01";
+			found = len >= 0 && strlen(v) == (size_t)len && text_utf8_ok(v, (size_t)len)
+					? v
+					: "\x01";
 		}
 		p += n + (p[n] == '&');
 	}

@@ -21,10 +21,13 @@ static struct json_object *security_json(const struct template *t)
 	return jsn_bool(o, "read_only_root", t->read_only_root);
 }
 
-static struct json_object *limits_fields(struct req *r, struct json_object *o, const struct template *t)
+static struct json_object *limits_fields(struct req *r, struct json_object *o,
+					 const struct template *t)
 {
-	const struct limits l = { .cpu_millis = t->cpu_millis, .memory_bytes = t->memory_bytes,
-				  .disk_bytes = t->disk_bytes, .max_processes = t->max_processes };
+	const struct limits l = { .cpu_millis = t->cpu_millis,
+				  .memory_bytes = t->memory_bytes,
+				  .disk_bytes = t->disk_bytes,
+				  .max_processes = t->max_processes };
 
 	o = jsn_num(o, "default_cpu_cores", (double)t->cpu_millis / 1000);
 	o = jsn_int(o, "default_memory_mb", t->memory_bytes / MIB);
@@ -107,8 +110,10 @@ static int read_cursor(struct req *r, const char **after, struct fault *f)
 	if (str_empty(text))
 		return 0;
 	raw = text_base64_decode(r->a, text, strlen(text), &n);
-	if (!raw || n <= mark || strncmp(raw, CURSOR_MARK, mark) || strlen(raw) != n || !text_utf8_ok(raw, n))
-		return fault_set(f, FAULT_REFUSED, "cursor: is damaged; take it from the Link header as it is");
+	if (!raw || n <= mark || strncmp(raw, CURSOR_MARK, mark) || strlen(raw) != n ||
+	    !text_utf8_ok(raw, n))
+		return fault_set(f, FAULT_REFUSED,
+				 "cursor: is damaged; take it from the Link header as it is");
 	*after = raw + mark;
 	return 0;
 }
@@ -164,7 +169,8 @@ int list_template_versions(struct req *r, struct fault *f)
 	if (page_read(r, &p, f) < 0)
 		return -1;
 	if (p.cursor && !text_int(p.after_id, 1, INT32_MAX, &below))
-		return fault_set(f, FAULT_REFUSED, "cursor: is damaged; take it from next_cursor as it is");
+		return fault_set(f, FAULT_REFUSED,
+				 "cursor: is damaged; take it from next_cursor as it is");
 	if (!(db = req_db(r, f)) || template_versions_count(db, r->params[0], &total, f) < 0)
 		return -1;
 	if (!total)
@@ -178,9 +184,12 @@ int list_template_versions(struct req *r, struct fault *f)
 	items = json_object_new_array();
 	for (int i = 0; i < show; i++)
 		items = jsn_push(items, template_json(r, &rows[i]));
-	return req_reply(r, 200, page_body(r, &p, items, n > show, total,
-					   n > show ? rows[show - 1].version_created_at : NULL,
-					   n > show ? arena_printf(r->a, "%lld", (long long)rows[show - 1].version) : NULL),
+	return req_reply(r, 200,
+			 page_body(r, &p, items, n > show, total,
+				   n > show ? rows[show - 1].version_created_at : NULL,
+				   n > show ? arena_printf(r->a, "%lld",
+							   (long long)rows[show - 1].version)
+					    : NULL),
 			 f);
 }
 
@@ -191,7 +200,12 @@ static void note(struct req *r, const char *event, const struct template *t)
 	log_info(event, S("template_id", t->id), I("version", t->version), S("by", r->who.key_id));
 }
 
-struct write { struct req *r; struct template *t; const struct template_body *in; bool changed; };
+struct write {
+	struct req *r;
+	struct template *t;
+	const struct template_body *in;
+	bool changed;
+};
 
 static int insert_tx(struct db *db, void *arg, struct fault *f)
 {
@@ -230,8 +244,10 @@ static int lock(struct req *r, struct db *db, struct template *t, struct fault *
 
 	if (found <= 0)
 		return found < 0 ? -1 : unknown(r->params[0], f);
-	if (!etag_matches(req_env(r, "HTTP_IF_MATCH"), arena_printf(r->a, "\"v%lld\"", (long long)t->version)))
-		return fault_set(f, FAULT_PRECONDITION_FAILED, "the template is at version %lld", (long long)t->version);
+	if (!etag_matches(req_env(r, "HTTP_IF_MATCH"),
+			  arena_printf(r->a, "\"v%lld\"", (long long)t->version)))
+		return fault_set(f, FAULT_PRECONDITION_FAILED, "the template is at version %lld",
+				 (long long)t->version);
 	return 0;
 }
 
@@ -241,7 +257,8 @@ static int check_if_match(struct req *r, struct fault *f)
 	const char *header = req_env(r, "HTTP_IF_MATCH");
 
 	if (header && !etag_list_ok(header))
-		jsn_bad(&c, "value_error", "If-Match", NULL, "must be * or a list of entity tags such as \"v1\"");
+		jsn_bad(&c, "value_error", "If-Match", NULL,
+			"must be * or a list of entity tags such as \"v1\"");
 	return jsn_done(&c, f);
 }
 
@@ -268,8 +285,8 @@ int update_template(struct req *r, struct fault *f)
 	struct write w = { .r = r, .t = &t, .in = &in };
 	struct db *db;
 
-	if (check_if_match(r, f) < 0 || template_body_read(r, &in, false, f) < 0 || !(db = req_db(r, f)) ||
-	    db_tx(db, update_tx, &w, f) < 0)
+	if (check_if_match(r, f) < 0 || template_body_read(r, &in, false, f) < 0 ||
+	    !(db = req_db(r, f)) || db_tx(db, update_tx, &w, f) < 0)
 		return -1;
 	if (w.changed)
 		note(r, "template.updated", &t);
@@ -293,6 +310,8 @@ int delete_template(struct req *r, struct fault *f)
 	    db_tx(db, delete_tx, &(struct write){ .r = r, .t = &t }, f) < 0)
 		return -1;
 	note(r, "template.deleted", &t);
-	return req_reply(r, 200, jsn_str(json_object_new_object(), "message", arena_printf(r->a, "Template %s deleted", t.id)),
+	return req_reply(r, 200,
+			 jsn_str(json_object_new_object(), "message",
+				 arena_printf(r->a, "Template %s deleted", t.id)),
 			 f);
 }

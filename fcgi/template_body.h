@@ -14,13 +14,15 @@ struct template_body {
 };
 
 /* `create`: the required fields must be there. -1: 422. */
-int template_body_read(struct req *, struct template_body *, bool create, struct fault *) MUST_CHECK;
+int template_body_read(struct req *, struct template_body *, bool create,
+		       struct fault *) MUST_CHECK;
 
 /*
  * Lays what was given over *t; a new template (t->id NULL) gets the defaults for the rest. -1: REFUSED when a fixed
  * field differs, or packages are asked for where there are none.
  */
-int template_body_apply(struct req *, const struct template_body *, struct template *t, struct fault *) MUST_CHECK;
+int template_body_apply(struct req *, const struct template_body *, struct template *t,
+			struct fault *) MUST_CHECK;
 
 /* Would a new version say anything else than `a`? */
 bool template_differs(const struct template *a, const struct template *b);

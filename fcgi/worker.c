@@ -17,20 +17,21 @@
 #include "router.h"
 #include "target.h"
 
-#define ARENA_BYTES ((size_t)160 << 20)	/* a 32 MiB result, its copy while it grows, and its parts */
+#define ARENA_BYTES \
+	((size_t)160 << 20) /* a 32 MiB result, its copy while it grows, and its parts */
 #define STACK_BYTES ((size_t)512 << 10)
 
-static struct shared *volatile running;	/* for the signal handler */
+static struct shared *volatile running; /* for the signal handler */
 
 /* ---- one request ---- */
 
 static size_t body_limit(const struct conf *cf, enum route_body b)
 {
 	switch (b) {
-	case BODY_SMALL:   return (size_t)cf->limits_max_body_bytes;
+	case BODY_SMALL: return (size_t)cf->limits_max_body_bytes;
 	case BODY_EXECUTE: return (size_t)cf->limits_max_execute_body_bytes;
-	case BODY_RESULT:  return (size_t)32 << 20;	/* CONTRACT 1.2 */
-	case BODY_NONE:    break;
+	case BODY_RESULT: return (size_t)32 << 20; /* CONTRACT 1.2 */
+	case BODY_NONE: break;
 	}
 	return 0;
 }
@@ -42,13 +43,15 @@ static bool media_type_ok(const char *type)
 
 	if (!n)
 		return true;
-	return (n == 16 && !strncasecmp(type, "application/json", n)) || (n > 5 && !strncasecmp(type + n - 5, "+json", 5));
+	return (n == 16 && !strncasecmp(type, "application/json", n)) ||
+	       (n > 5 && !strncasecmp(type + n - 5, "+json", 5));
 }
 
 static int read_json(struct req *r, struct fault *f)
 {
 	if (!media_type_ok(req_env(r, "CONTENT_TYPE")))
-		return fault_set(f, FAULT_UNSUPPORTED_MEDIA, "Content-Type must be application/json");
+		return fault_set(f, FAULT_UNSUPPORTED_MEDIA,
+				 "Content-Type must be application/json");
 	if (!r->body_len && (r->route->flags & ROUTE_JSON_OPT))
 		return 0;
 	r->in = jsn_parse(r->body, r->body_len, r->a, f);
@@ -103,7 +106,7 @@ static int dispatch(struct req *r, struct fault *f)
 
 	if (target_parse(uri ? uri : "", r->a, &r->path, &r->query, f) < 0)
 		return -1;
-	if (r->internal && str_starts(r->path, "/api/v1/internal/"))	/* the alias of CONTRACT 1.1 */
+	if (r->internal && str_starts(r->path, "/api/v1/internal/")) /* the alias of CONTRACT 1.1 */
 		r->path += strlen("/api/v1");
 	if (!strcmp(r->method, "OPTIONS"))
 		return options(r, f);
@@ -117,7 +120,8 @@ static int dispatch(struct req *r, struct fault *f)
 		return fault_set(f, FAULT_NOT_FOUND, "no such path");
 	if (auth_check(r, f) < 0)
 		return -1;
-	if (r->route->body != BODY_NONE && req_read_body(r, body_limit(r->t->work.cf, r->route->body), f) < 0)
+	if (r->route->body != BODY_NONE &&
+	    req_read_body(r, body_limit(r->t->work.cf, r->route->body), f) < 0)
 		return -1;
 	if ((r->route->flags & (ROUTE_JSON | ROUTE_JSON_OPT)) && read_json(r, f) < 0)
 		return -1;
@@ -128,16 +132,21 @@ static int dispatch(struct req *r, struct fault *f)
 static void log_request(struct req *r, const struct fault *f)
 {
 	static const char *const roles[] = {
-		[ROLE_NONE] = "", [ROLE_READONLY] = "readonly", [ROLE_USER] = "user", [ROLE_ADMIN] = "admin",
+		[ROLE_NONE] = "",
+		[ROLE_READONLY] = "readonly",
+		[ROLE_USER] = "user",
+		[ROLE_ADMIN] = "admin",
 	};
 	const bool probe = r->route && r->route->fn == get_health;
 
-	log_at(probe ? LOG_LV_DEBUG : LOG_LV_INFO, "request", S("surface", r->internal ? "internal" : "public"), S("method", r->method),
-		 S("route", r->route ? r->route->pattern : ""), S("path", r->path), I("status", r->status),
-		 I("duration_ms", (clock_us() - r->started_us) / 1000), I("bytes_in", r->bytes_in),
-		 I("bytes_out", r->bytes_out), S("remote_addr", r->remote_addr), S("key_id", r->who.key_id),
-		 S("role", roles[r->who.role]), S("error_code", f->info ? f->info->code : ""),
-		 I("idempotent_replay", r->replayed));
+	log_at(probe ? LOG_LV_DEBUG : LOG_LV_INFO, "request",
+	       S("surface", r->internal ? "internal" : "public"), S("method", r->method),
+	       S("route", r->route ? r->route->pattern : ""), S("path", r->path),
+	       I("status", r->status), I("duration_ms", (clock_us() - r->started_us) / 1000),
+	       I("bytes_in", r->bytes_in), I("bytes_out", r->bytes_out),
+	       S("remote_addr", r->remote_addr), S("key_id", r->who.key_id),
+	       S("role", roles[r->who.role]), S("error_code", f->info ? f->info->code : ""),
+	       I("idempotent_replay", r->replayed));
 }
 
 /*
@@ -150,7 +159,7 @@ static void cgi_finish(void)
 	char buf[16384];
 
 	fflush(stdout);
-	shutdown(STDOUT_FILENO, SHUT_WR);	/* a pipe refuses that, and ends by freopen() */
+	shutdown(STDOUT_FILENO, SHUT_WR); /* a pipe refuses that, and ends by freopen() */
 	if (!freopen("/dev/null", "w", stdout))
 		return;
 	while (poll(&in, 1, REQ_IO_S * 1000) > 0 && read(STDIN_FILENO, buf, sizeof(buf)) > 0)
@@ -181,7 +190,11 @@ static void serve(struct req *r)
 static int thread_open(struct thread *t, struct shared *sh)
 {
 	*t = (struct thread){ .shared = sh, .a = arena_new(ARENA_BYTES) };
-	t->work = (struct work){ .cf = sh->cf, .pool = sh->pool, .ops = sh->ops, .rt = sh->rt, .owner = sh->owner,
+	t->work = (struct work){ .cf = sh->cf,
+				 .pool = sh->pool,
+				 .ops = sh->ops,
+				 .rt = sh->rt,
+				 .owner = sh->owner,
 				 .http = httpc_new() };
 	return t->a && t->work.http ? 0 : -1;
 }
@@ -203,7 +216,8 @@ static void *accept_loop(void *arg)
 	struct thread t;
 	FCGX_Request fx;
 
-	if (thread_open(&t, sh) < 0 || FCGX_InitRequest(&fx, sh->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR)) {
+	if (thread_open(&t, sh) < 0 ||
+	    FCGX_InitRequest(&fx, sh->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR)) {
 		log_error("worker.thread", S("error", "out of memory"));
 		exit(111);
 	}
@@ -221,7 +235,7 @@ static void *accept_loop(void *arg)
 
 static void on_usr1(int sig)
 {
-	(void)sig;	/* only there to interrupt accept() */
+	(void)sig; /* only there to interrupt accept() */
 }
 
 static void on_term(int sig)
@@ -247,7 +261,8 @@ static int shared_open(struct shared *sh, const struct conf *cf, int listen_fd, 
 	sh->ops = rt_find(cf);
 	sh->rt = sh->ops ? sh->ops->open(cf, &f) : NULL;
 	if (!sh->rt)
-		log_error("worker.runtime", S("type", cf->runtime_type), S("error", f.info ? f.detail : "no such backend"));
+		log_error("worker.runtime", S("type", cf->runtime_type),
+			  S("error", f.info ? f.detail : "no such backend"));
 	return 0;
 }
 
@@ -291,25 +306,25 @@ static int start_threads(struct shared *sh, pthread_t *th, int n)
 
 int worker_run(const struct conf *cf, int listen_fd, int64_t started_ms)
 {
-	static struct shared sh;	/* outlives every thread, whatever happens */
+	static struct shared sh; /* outlives every thread, whatever happens */
 	struct sigaction usr1 = { .sa_handler = on_usr1 };
 	struct sigaction term = { .sa_handler = on_term };
 	int n = (int)cf->server_threads;
 	pthread_t *th = calloc((size_t)n, sizeof(*th));
 	sigset_t block, old;
 
-	mallopt(M_ARENA_MAX, 2);	/* 64 threads need no 16 heaps: memory at rest matters more */
+	mallopt(M_ARENA_MAX, 2); /* 64 threads need no 16 heaps: memory at rest matters more */
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigaction(SIGUSR1, &usr1, NULL);
 	sigaction(SIGTERM, &term, NULL);
-	signal(SIGINT, SIG_IGN);	/* the terminal's: the master decides */
+	signal(SIGINT, SIG_IGN); /* the terminal's: the master decides */
 	signal(SIGHUP, SIG_IGN);
 	running = &sh;
 	sigemptyset(&block);
 	sigaddset(&block, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &block, &old);	/* threads inherit it: SIGTERM reaches this one */
+	pthread_sigmask(SIG_BLOCK, &block, &old); /* threads inherit it: SIGTERM reaches this one */
 	if (!th || shared_open(&sh, cf, listen_fd, started_ms) < 0 || start_threads(&sh, th, n)) {
 		log_error("worker.start", S("error", "out of memory"));
 		return 111;
@@ -318,11 +333,11 @@ int worker_run(const struct conf *cf, int listen_fd, int64_t started_ms)
 		sigsuspend(&old);
 	if (!join_all(&sh, th, n, cf->server_shutdown_grace)) {
 		log_warn("worker.cut", I("requests", atomic_load(&sh.busy)));
-		_exit(0);	/* their threads still run: no orderly end for them */
+		_exit(0); /* their threads still run: no orderly end for them */
 	}
 	free(th);
 	log_debug("worker.stopped");
-	_exit(0);		/* the house thread may be inside a library */
+	_exit(0); /* the house thread may be inside a library */
 }
 
 int worker_cgi(const struct conf *cf)

@@ -11,17 +11,17 @@ enum health { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_UNHEALTHY };
 
 /* What the threads of one process share. */
 struct shared {
-	const struct conf   *cf;
-	struct db_pool      *pool;
+	const struct conf *cf;
+	struct db_pool *pool;
 	const struct rt_ops *ops;
-	struct rt           *rt;
-	char                 owner[80];		/* host/pid */
-	int                  listen_fd;
-	int64_t              started_ms;	/* of the master, clock_ms() */
-	_Atomic int          slow;		/* threads in slow routes now */
-	_Atomic int          busy;		/* threads that serve a request now */
-	_Atomic int          health;		/* enum health, from the last probe */
-	_Atomic bool         stopping;
+	struct rt *rt;
+	char owner[80]; /* host/pid */
+	int listen_fd;
+	int64_t started_ms; /* of the master, clock_ms() */
+	_Atomic int slow;   /* threads in slow routes now */
+	_Atomic int busy;   /* threads that serve a request now */
+	_Atomic int health; /* enum health, from the last probe */
+	_Atomic bool stopping;
 };
 
 /* Serves until SIGTERM, then drains within [server] shutdown_grace. The exit status of the process. */

@@ -11,30 +11,34 @@
 #include "base/ident.h"
 #include "base/log.h"
 
-#define MAX_STMTS 160	/* distinct queries of one connection; the cache is emptied when it is full */
+#define MAX_STMTS 160 /* distinct queries of one connection; the cache is emptied when it is full */
 #define MAX_VALS  64
 #define MAX_COLS  72
-#define SLOT      192	/* bytes of a text column that arrive with the row; longer ones are fetched on their own */
-#define TX_TRIES  5
-#define IDLE_MS   60000	/* a connection unused for this long is probed before use */
+#define SLOT \
+	192 /* bytes of a text column that arrive with the row; longer ones are fetched on their own */
+#define TX_TRIES 5
+#define IDLE_MS  60000 /* a connection unused for this long is probed before use */
 
 struct db {
-	MYSQL  *my;
-	struct { const struct query *q; MYSQL_STMT *st; } cache[MAX_STMTS];
-	size_t  ncache;
-	bool    broken;		/* the connection is of no more use */
-	bool    again;		/* the last fault was a deadlock or lock time-out */
-	bool    unlike;		/* a text that is not ASCII was compared with an ASCII column: equal to nothing there */
+	MYSQL *my;
+	struct {
+		const struct query *q;
+		MYSQL_STMT *st;
+	} cache[MAX_STMTS];
+	size_t ncache;
+	bool broken; /* the connection is of no more use */
+	bool again;  /* the last fault was a deadlock or lock time-out */
+	bool unlike; /* a text that is not ASCII was compared with an ASCII column: equal to nothing there */
 	int64_t used_ms;
-	struct db *next;	/* in the pool's free list */
+	struct db *next; /* in the pool's free list */
 };
 
 struct db_pool {
 	const struct conf *cf;
-	pthread_mutex_t    lock;
-	pthread_cond_t     freed;
-	struct db         *idle;
-	int64_t            open, size;
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	struct db *idle;
+	int64_t open, size;
 };
 
 int db_library_init(void)
@@ -64,10 +68,10 @@ static bool connection_lost(unsigned no)
 	case ER_BAD_DB_ERROR:
 	case ER_CONNECTION_KILLED:
 	case ER_NEW_ABORTING_CONNECTION:
-	case ER_NORMAL_SHUTDOWN:
-		return true;
+	case ER_NORMAL_SHUTDOWN: return true;
 	default:
-		return no >= 2000 && no < 3000;	/* every client-side error leaves the protocol in doubt */
+		return no >= 2000 &&
+		       no < 3000; /* every client-side error leaves the protocol in doubt */
 	}
 }
 
@@ -81,7 +85,8 @@ static int db_fault(struct db *db, MYSQL_STMT *st, const char *name, struct faul
 		return fault_set(f, FAULT_CONFLICT, "already exists");
 	if (no == ER_LOCK_DEADLOCK || no == ER_LOCK_WAIT_TIMEOUT) {
 		db->again = true;
-		return fault_set(f, FAULT_CONFLICT_RETRY, "changed at the same time by another request");
+		return fault_set(f, FAULT_CONFLICT_RETRY,
+				 "changed at the same time by another request");
 	}
 	log_error("db.error", S("query", name), I("errno", no),
 		  S("error", st ? mysql_stmt_error(st) : mysql_error(db->my)));
@@ -95,7 +100,8 @@ static int db_fault(struct db *db, MYSQL_STMT *st, const char *name, struct faul
 struct db *db_open(const struct conf *cf, struct fault *f)
 {
 	struct db *db = calloc(1, sizeof(*db));
-	unsigned connect_s = (unsigned)cf->database_connect_timeout, io_s = (unsigned)cf->database_query_timeout;
+	unsigned connect_s = (unsigned)cf->database_connect_timeout,
+		 io_s = (unsigned)cf->database_query_timeout;
 	bool sock = *cf->database_socket;
 
 	if (!db || !(db->my = mysql_init(NULL))) {
@@ -107,13 +113,15 @@ struct db *db_open(const struct conf *cf, struct fault *f)
 	mysql_options(db->my, MYSQL_OPT_READ_TIMEOUT, &io_s);
 	mysql_options(db->my, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
 	mysql_options(db->my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	mysql_options(db->my, MYSQL_INIT_COMMAND,
-		      "SET time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', tx_isolation='READ-COMMITTED',"
-		      " innodb_lock_wait_timeout=5");
+	mysql_options(
+		db->my, MYSQL_INIT_COMMAND,
+		"SET time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', tx_isolation='READ-COMMITTED',"
+		" innodb_lock_wait_timeout=5");
 	if (*cf->database_tls_ca)
 		mysql_ssl_set(db->my, NULL, NULL, cf->database_tls_ca, NULL, NULL);
-	if (!mysql_real_connect(db->my, sock ? NULL : cf->database_host, cf->database_user, cf->database_password,
-				cf->database_name, (unsigned)cf->database_port, sock ? cf->database_socket : NULL,
+	if (!mysql_real_connect(db->my, sock ? NULL : cf->database_host, cf->database_user,
+				cf->database_password, cf->database_name,
+				(unsigned)cf->database_port, sock ? cf->database_socket : NULL,
 				CLIENT_FOUND_ROWS)) {
 		db_fault(db, NULL, "connect", f);
 		db_close(db);
@@ -275,9 +283,7 @@ static MYSQL_STMT *prepared(struct db *db, const struct query *q, struct fault *
 static void bind_value(MYSQL_BIND *b, const struct db_val *v)
 {
 	switch (v->type) {
-	case DB_NULL:
-		b->buffer_type = MYSQL_TYPE_NULL;
-		break;
+	case DB_NULL: b->buffer_type = MYSQL_TYPE_NULL; break;
 	case DB_STR:
 	case DB_BLOB:
 		b->buffer_type = v->type == DB_STR ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
@@ -295,7 +301,8 @@ static void bind_value(MYSQL_BIND *b, const struct db_val *v)
 	}
 }
 
-static MYSQL_STMT *run(struct db *db, const struct query *q, const struct db_val *v, size_t nv, struct fault *f)
+static MYSQL_STMT *run(struct db *db, const struct query *q, const struct db_val *v, size_t nv,
+		       struct fault *f)
 {
 	MYSQL_BIND in[MAX_VALS] = { 0 };
 	MYSQL_STMT *st = prepared(db, q, f);
@@ -304,7 +311,8 @@ static MYSQL_STMT *run(struct db *db, const struct query *q, const struct db_val
 	if (!st)
 		return NULL;
 	if (nv > MAX_VALS || mysql_stmt_param_count(st) != nv) {
-		log_error("db.params", S("query", q->name), I("given", nv), I("wanted", mysql_stmt_param_count(st)));
+		log_error("db.params", S("query", q->name), I("given", nv),
+			  I("wanted", mysql_stmt_param_count(st)));
 		fault_set(f, FAULT_INTERNAL, "a statement has the wrong number of parameters");
 		return NULL;
 	}
@@ -325,7 +333,8 @@ static int nothing(const struct db *db)
 	return db->unlike ? 0 : -1;
 }
 
-int64_t db_exec(struct db *db, const struct query *q, const struct db_val *v, size_t nv, struct fault *f)
+int64_t db_exec(struct db *db, const struct query *q, const struct db_val *v, size_t nv,
+		struct fault *f)
 {
 	MYSQL_STMT *st = run(db, q, v, nv, f);
 
@@ -344,14 +353,15 @@ static bool is_text(enum db_type t)
 
 /* Where a row's columns arrive before they move into the arena. */
 struct landing {
-	MYSQL_BIND    out[MAX_COLS];
+	MYSQL_BIND out[MAX_COLS];
 	unsigned long len[MAX_COLS];
-	my_bool       null[MAX_COLS];
-	char          slots[MAX_COLS][SLOT];
+	my_bool null[MAX_COLS];
+	char slots[MAX_COLS][SLOT];
 };
 
 /* Short texts are there already; a long one is fetched again, straight into the arena. */
-static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, struct landing *l, char *row, struct arena *a)
+static int fetch_texts(MYSQL_STMT *st, const struct db_map *m, struct landing *l, char *row,
+		       struct arena *a)
 {
 	for (unsigned i = 0; i < m->ncols; i++) {
 		const struct db_col *c = &m->cols[i];
@@ -392,15 +402,16 @@ static void bind_row(const struct db_map *m, struct landing *l, char *row)
 		MYSQL_BIND *b = &l->out[i];
 
 		*b = (MYSQL_BIND){ .length = &l->len[i], .is_null = &l->null[i] };
-		b->buffer_type = is_text(c->type) ? MYSQL_TYPE_BLOB
-				 : c->type == DB_F64 ? MYSQL_TYPE_DOUBLE : MYSQL_TYPE_LONGLONG;
+		b->buffer_type = is_text(c->type)    ? MYSQL_TYPE_BLOB
+				 : c->type == DB_F64 ? MYSQL_TYPE_DOUBLE
+						     : MYSQL_TYPE_LONGLONG;
 		b->buffer = is_text(c->type) ? l->slots[i] : row + c->off;
 		b->buffer_length = is_text(c->type) ? SLOT : 0;
 	}
 }
 
-int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t nv, const struct db_map *m, void *rows,
-	    int max, struct arena *a, struct fault *f)
+int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t nv,
+	    const struct db_map *m, void *rows, int max, struct arena *a, struct fault *f)
 {
 	struct landing l;
 	MYSQL_STMT *st = run(db, q, v, nv, f);
@@ -426,14 +437,16 @@ int db_rows(struct db *db, const struct query *q, const struct db_val *v, size_t
 			break;
 		if (fetch_texts(st, m, &l, row, a) < 0) {
 			mysql_stmt_free_result(st);
-			return fault_set(f, FAULT_INTERNAL, "a row is larger than a request may hold");
+			return fault_set(f, FAULT_INTERNAL,
+					 "a row is larger than a request may hold");
 		}
 	}
 	mysql_stmt_free_result(st);
 	return n;
 }
 
-int db_number(struct db *db, const struct query *q, const struct db_val *v, size_t nv, int64_t *out, struct fault *f)
+int db_number(struct db *db, const struct query *q, const struct db_val *v, size_t nv, int64_t *out,
+	      struct fault *f)
 {
 	static const struct db_col col = { DB_I64, 0, 0 };
 	static const struct db_map map = { .cols = &col, .ncols = 1, .rowsz = sizeof(int64_t) };
@@ -443,7 +456,8 @@ int db_number(struct db *db, const struct query *q, const struct db_val *v, size
 
 /* ---- transactions ---- */
 
-static int tx_once(struct db *db, int (*fn)(struct db *, void *, struct fault *), void *arg, struct fault *f)
+static int tx_once(struct db *db, int (*fn)(struct db *, void *, struct fault *), void *arg,
+		   struct fault *f)
 {
 	int rc;
 
@@ -457,7 +471,7 @@ static int tx_once(struct db *db, int (*fn)(struct db *, void *, struct fault *)
 		bool again = db->again;
 
 		if (mysql_rollback(db->my))
-			db->broken = true;	/* closing the connection rolls back as well */
+			db->broken = true; /* closing the connection rolls back as well */
 		db->again = again;
 	}
 	return rc;

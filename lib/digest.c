@@ -10,7 +10,7 @@ void digest_sha256(const void *data, size_t n, unsigned char out[DIGEST_SZ])
 	unsigned len;
 
 	if (!EVP_Digest(data, n, out, &len, EVP_sha256(), NULL))
-		abort();	/* no memory for a digest: no answer can be trusted */
+		abort(); /* no memory for a digest: no answer can be trusted */
 }
 
 void digest_sha256_hex(const void *data, size_t n, char out[2 * DIGEST_SZ + 1])
@@ -21,7 +21,8 @@ void digest_sha256_hex(const void *data, size_t n, char out[2 * DIGEST_SZ + 1])
 	text_hex(raw, sizeof(raw), out);
 }
 
-void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n, unsigned char out[DIGEST_SZ])
+void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
+			unsigned char out[DIGEST_SZ])
 {
 	unsigned len;
 

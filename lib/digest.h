@@ -7,4 +7,5 @@
 
 void digest_sha256(const void *data, size_t n, unsigned char out[DIGEST_SZ]);
 void digest_sha256_hex(const void *data, size_t n, char out[2 * DIGEST_SZ + 1]);
-void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n, unsigned char out[DIGEST_SZ]);
+void digest_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
+			unsigned char out[DIGEST_SZ]);

@@ -7,25 +7,26 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define CONNECT_MS  5000
-#define POLL_MS     250	/* a half-closed TCP peer wakes no poll of libcurl: looked for as often as this */
-#define HEADERS_MAX 32768	/* bytes of an answer's header lines that are kept */
+#define CONNECT_MS 5000
+#define POLL_MS \
+	250 /* a half-closed TCP peer wakes no poll of libcurl: looked for as often as this */
+#define HEADERS_MAX 32768 /* bytes of an answer's header lines that are kept */
 
 struct httpc {
-	CURL  *easy;
-	CURLM *multi;	/* owns the connections */
+	CURL *easy;
+	CURLM *multi; /* owns the connections */
 };
 
 struct call {
 	const struct httpc_req *rq;
-	struct httpc_resp      *rs;
-	CURL                   *easy;
-	struct arena           *a;
-	char                   *buf;	/* body as it grows */
-	size_t                  len, cap;
-	char                    head[HEADERS_MAX];
-	size_t                  nhead;
-	bool                    too_big, refused;
+	struct httpc_resp *rs;
+	CURL *easy;
+	struct arena *a;
+	char *buf; /* body as it grows */
+	size_t len, cap;
+	char head[HEADERS_MAX];
+	size_t nhead;
+	bool too_big, refused;
 };
 
 int httpc_global_init(void)
@@ -64,9 +65,9 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg)
 {
 	struct call *c = arg;
 
-	(void)one;			/* libcurl: always 1 */
+	(void)one; /* libcurl: always 1 */
 	if (n > 5 && !strncmp(p, "HTTP/", 5))
-		c->nhead = 0;		/* a new answer after 100 Continue */
+		c->nhead = 0; /* a new answer after 100 Continue */
 	if (c->nhead + n < sizeof(c->head)) {
 		memcpy(c->head + c->nhead, p, n);
 		c->nhead += n;
@@ -119,7 +120,8 @@ static struct curl_slist *header_list(const struct httpc_req *rq)
 		snprintf(type, sizeof(type), "Content-Type: %s", rq->content_type);
 		l = curl_slist_append(l, type);
 	}
-	return curl_slist_append(l, "Expect:");	/* no wait for 100 Continue: our peers take the body */
+	return curl_slist_append(l,
+				 "Expect:"); /* no wait for 100 Continue: our peers take the body */
 }
 
 static void set_options(struct httpc *h, struct call *c, struct curl_slist *headers, char *errbuf)
@@ -128,7 +130,7 @@ static void set_options(struct httpc *h, struct call *c, struct curl_slist *head
 	CURL *e = h->easy;
 	long left = (long)(rq->deadline - clock_ms());
 
-	curl_easy_reset(e);		/* options go, live connections stay */
+	curl_easy_reset(e); /* options go, live connections stay */
 	curl_easy_setopt(e, CURLOPT_URL, rq->url);
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
@@ -137,7 +139,8 @@ static void set_options(struct httpc *h, struct call *c, struct curl_slist *head
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, left);
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_PROXY, "");	/* cluster-internal: whatever the environment says */
+	curl_easy_setopt(e, CURLOPT_PROXY,
+			 ""); /* cluster-internal: whatever the environment says */
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 16384L);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, errbuf);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -179,7 +182,8 @@ static CURLcode perform(struct httpc *h, struct call *c)
 		while ((m = curl_multi_info_read(h->multi, &left)))
 			if (m->msg == CURLMSG_DONE)
 				return m->data.result;
-		if (running && curl_multi_poll(h->multi, fd >= 0 ? &w : NULL, fd >= 0 ? 1 : 0, POLL_MS, NULL))
+		if (running &&
+		    curl_multi_poll(h->multi, fd >= 0 ? &w : NULL, fd >= 0 ? 1 : 0, POLL_MS, NULL))
 			return CURLE_FAILED_INIT;
 		if (hung_up(fd)) {
 			c->rs->gone = true;
@@ -197,16 +201,21 @@ static int report(struct call *c, CURLcode cc, const char *errbuf, struct fault 
 	if (c->rs->gone || c->refused)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the call was given up");
 	if (c->too_big) {
-		log_warn("http.too_big", S("method", rq->method), S("url", rq->url), I("limit", rq->max_body));
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the answer is larger than %zu bytes", rq->max_body);
+		log_warn("http.too_big", S("method", rq->method), S("url", rq->url),
+			 I("limit", rq->max_body));
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				 "the answer is larger than %zu bytes", rq->max_body);
 	}
-	log_debug("http.failed", S("method", rq->method), S("url", rq->url), S("socket", rq->unix_socket), I("curl", cc),
+	log_debug("http.failed", S("method", rq->method), S("url", rq->url),
+		  S("socket", rq->unix_socket), I("curl", cc),
 		  S("error", errbuf[0] ? errbuf : curl_easy_strerror(cc)));
-	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, c->rs->timed_out ? "it did not answer in time"
-									: "it could not be reached");
+	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+			 c->rs->timed_out ? "it did not answer in time"
+					  : "it could not be reached");
 }
 
-int httpc_do(struct httpc *h, const struct httpc_req *rq, struct httpc_resp *rs, struct arena *a, struct fault *f)
+int httpc_do(struct httpc *h, const struct httpc_req *rq, struct httpc_resp *rs, struct arena *a,
+	     struct fault *f)
 {
 	AUTO_FREE struct call *c = calloc(1, sizeof(*c));
 	struct curl_slist *headers = header_list(rq);

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "digest.h"
 
-#define ID_MAX 64	/* CONTRACT 1.3 */
+#define ID_MAX 64 /* CONTRACT 1.3 */
 
 static void mac(const char *secret, const char *id, int64_t epoch, unsigned char out[DIGEST_SZ])
 {

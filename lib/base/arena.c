@@ -9,14 +9,14 @@
 
 struct chunk {
 	struct chunk *next;
-	size_t        used, size;
+	size_t used, size;
 	_Alignas(ALIGN) char data[];
 };
 
 struct arena {
-	struct chunk *chunks;	/* the first one is being filled */
-	struct chunk *spare;	/* one standard chunk, kept over resets */
-	size_t        used, limit;
+	struct chunk *chunks; /* the first one is being filled */
+	struct chunk *spare;  /* one standard chunk, kept over resets */
+	size_t used, limit;
 };
 
 struct arena *arena_new(size_t limit)
@@ -76,7 +76,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	a->used += n;
 #if defined(__SANITIZE_ADDRESS__)
-	size_t own = n;		/* one malloc per object: ASan then sees every overrun */
+	size_t own = n; /* one malloc per object: ASan then sees every overrun */
 #else
 	size_t own = n > CHUNK_BYTES / 4 ? n : 0;
 #endif

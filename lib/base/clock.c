@@ -11,9 +11,18 @@ static int64_t read_us(clockid_t id)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-int64_t clock_ms(void)      { return read_us(CLOCK_MONOTONIC) / 1000; }
-int64_t clock_us(void)      { return read_us(CLOCK_MONOTONIC); }
-int64_t clock_wall_ms(void) { return read_us(CLOCK_REALTIME) / 1000; }
+int64_t clock_ms(void)
+{
+	return read_us(CLOCK_MONOTONIC) / 1000;
+}
+int64_t clock_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+int64_t clock_wall_ms(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000;
+}
 
 void clock_format(int64_t wall_ms, char out[CLOCK_RFC3339_SZ])
 {
@@ -65,12 +74,13 @@ bool clock_parse(const char *s, int64_t *wall_ms)
 	struct tm tm = { 0 };
 	int ms = 0, scale = 100, off, year, leap;
 
-	if (!digits(&s, 4, 1970, 9999, &year) || *s++ != '-' || !digits(&s, 2, 1, 12, &tm.tm_mon) || *s++ != '-' ||
-	    !digits(&s, 2, 1, 31, &tm.tm_mday) || (*s != 'T' && *s != 't' && *s != ' '))
+	if (!digits(&s, 4, 1970, 9999, &year) || *s++ != '-' || !digits(&s, 2, 1, 12, &tm.tm_mon) ||
+	    *s++ != '-' || !digits(&s, 2, 1, 31, &tm.tm_mday) ||
+	    (*s != 'T' && *s != 't' && *s != ' '))
 		return false;
 	s++;
-	if (!digits(&s, 2, 0, 23, &tm.tm_hour) || *s++ != ':' || !digits(&s, 2, 0, 59, &tm.tm_min) || *s++ != ':' ||
-	    !digits(&s, 2, 0, 60, &tm.tm_sec))
+	if (!digits(&s, 2, 0, 23, &tm.tm_hour) || *s++ != ':' ||
+	    !digits(&s, 2, 0, 59, &tm.tm_min) || *s++ != ':' || !digits(&s, 2, 0, 60, &tm.tm_sec))
 		return false;
 	if (*s == '.') {
 		int n = 0;

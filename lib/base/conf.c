@@ -10,30 +10,31 @@
 #include "conf_check.h"
 #include "text.h"
 
-#define MAX_VALUE  16384	/* bytes of one value; a secret file may not be longer either */
-#define MAX_LINE   198		/* bytes: what inih's buffer of 200 holds */
+#define MAX_VALUE 16384 /* bytes of one value; a secret file may not be longer either */
+#define MAX_LINE  198   /* bytes: what inih's buffer of 200 holds */
 
 enum kind {
-	K_STR,		/* any text */
-	K_PATH,		/* absolute path or empty */
-	K_URL,		/* http://, https://, unix:// or empty */
-	K_ENUM,		/* one of `def`'s sisters in words[] */
-	K_BOOL,		/* on, off (also true, false, yes, no, 1, 0) */
+	K_STR,  /* any text */
+	K_PATH, /* absolute path or empty */
+	K_URL,  /* http://, https://, unix:// or empty */
+	K_ENUM, /* one of `def`'s sisters in words[] */
+	K_BOOL, /* on, off (also true, false, yes, no, 1, 0) */
 	K_INT,
-	K_SIZE,		/* bytes with Ki, Mi, Gi */
-	K_MILLIS,	/* decimal or 500m, kept in thousandths */
-	K_SECRET,	/* K_STR, also from <key>_file */
+	K_SIZE,   /* bytes with Ki, Mi, Gi */
+	K_MILLIS, /* decimal or 500m, kept in thousandths */
+	K_SECRET, /* K_STR, also from <key>_file */
 };
 
 struct key {
 	const char *section, *name;
-	enum kind   kind;
-	size_t      off;
+	enum kind kind;
+	size_t off;
 	const char *def;
-	int64_t     min, max;		/* K_INT, K_SIZE, K_MILLIS */
-	const char *words;		/* K_ENUM: blank-separated */
+	int64_t min, max;  /* K_INT, K_SIZE, K_MILLIS */
+	const char *words; /* K_ENUM: blank-separated */
 };
 
+/* clang-format off */
 #define AT(f) offsetof(struct conf, f)
 #define STR(s, k, def)		{ #s, #k, K_STR, AT(s##_##k), def, 0, 0, NULL }
 #define PATH(s, k, def)		{ #s, #k, K_PATH, AT(s##_##k), def, 0, 0, NULL }
@@ -166,11 +167,12 @@ static const struct key keys[] = {
 	STR   (log, target, "stderr"),
 	BOOL  (log, audit, "on"),
 };
+/* clang-format on */
 
 struct load {
 	struct conf *cf;
-	char        *why;
-	size_t       whysz;
+	char *why;
+	size_t whysz;
 };
 
 /* ---- values ---- */
@@ -237,13 +239,15 @@ static int set_key(const struct load *ld, const struct key *k, const char *val)
 		bad = "is too long";
 	if (bad) {
 		snprintf(ld->why, ld->whysz, "[%s] %s: '%.80s' %s%s", k->section, k->name,
-			 k->kind == K_SECRET ? "..." : val, k->kind == K_ENUM ? "must be one of: " : "", bad);
+			 k->kind == K_SECRET ? "..." : val,
+			 k->kind == K_ENUM ? "must be one of: " : "", bad);
 		return -1;
 	}
 	if (k->kind == K_BOOL) {
 		if (set_bool(field, val) == 0)
 			return 0;
-		snprintf(ld->why, ld->whysz, "[%s] %s: '%.80s' must be on or off", k->section, k->name, val);
+		snprintf(ld->why, ld->whysz, "[%s] %s: '%.80s' must be on or off", k->section,
+			 k->name, val);
 		return -1;
 	}
 	if (k->kind != K_INT && k->kind != K_SIZE && k->kind != K_MILLIS)
@@ -252,9 +256,11 @@ static int set_key(const struct load *ld, const struct key *k, const char *val)
 		*(int64_t *)field = n;
 		return 0;
 	}
-	snprintf(ld->why, ld->whysz, "[%s] %s: '%.80s' is not in %lld..%lld%s", k->section, k->name, val,
-		 (long long)k->min, (long long)k->max,
-		 k->kind == K_SIZE ? " bytes" : k->kind == K_MILLIS ? " thousandths" : "");
+	snprintf(ld->why, ld->whysz, "[%s] %s: '%.80s' is not in %lld..%lld%s", k->section, k->name,
+		 val, (long long)k->min, (long long)k->max,
+		 k->kind == K_SIZE     ? " bytes"
+		 : k->kind == K_MILLIS ? " thousandths"
+				       : "");
 	return -1;
 }
 
@@ -265,7 +271,8 @@ static int open_secret(const char *path)
 	char copy[PATH_MAX];
 	int fd = -1;
 
-	if (dir && snprintf(copy, sizeof(copy), "%s/%s", dir, slash ? slash + 1 : path) < (int)sizeof(copy))
+	if (dir && snprintf(copy, sizeof(copy), "%s/%s", dir, slash ? slash + 1 : path) <
+			   (int)sizeof(copy))
 		fd = open(copy, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
 }
@@ -274,12 +281,12 @@ static int open_secret(const char *path)
 static int set_from_file(const struct load *ld, const struct key *k, const char *path)
 {
 	AUTO_CLOSE int fd = open_secret(path);
-	char buf[MAX_VALUE + 2];	/* one byte too many is seen, not cut */
+	char buf[MAX_VALUE + 2]; /* one byte too many is seen, not cut */
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 
 	if (n < 0) {
-		snprintf(ld->why, ld->whysz, "[%s] %s_file: cannot read %s: %s", k->section, k->name, path,
-			 strerror(errno));
+		snprintf(ld->why, ld->whysz, "[%s] %s_file: cannot read %s: %s", k->section,
+			 k->name, path, strerror(errno));
 		return -1;
 	}
 	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
@@ -305,7 +312,11 @@ static int take(const struct load *ld, const char *section, const char *name, co
 	return 0;
 }
 
-struct source { FILE *file; const struct load *ld; int line; };
+struct source {
+	FILE *file;
+	const struct load *ld;
+	int line;
+};
 
 /*
  * inih's fgets(). It would take an indented line for a continuation of the value
@@ -325,7 +336,8 @@ static char *read_line(char *buf, int n, void *user)
 	if (strchr(buf, '\n') || feof(src->file))
 		return buf;
 	if (*buf != '#' && *buf != ';') {
-		snprintf(src->ld->why, src->ld->whysz, "the line is longer than %d bytes", MAX_LINE);
+		snprintf(src->ld->why, src->ld->whysz, "the line is longer than %d bytes",
+			 MAX_LINE);
 		return NULL;
 	}
 	while ((c = getc(src->file)) != EOF && c != '\n')
@@ -340,7 +352,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	int rc;
 
 	if (ld->why[0])
-		return 0;	/* inih goes on after an error: keep the first one */
+		return 0; /* inih goes on after an error: keep the first one */
 	rc = take(ld, section, name, value ? value : "");
 	if (rc == 0)
 		snprintf(ld->why, ld->whysz, "[%s] %s: unknown key", section, name);
@@ -379,15 +391,18 @@ static int from_environment(const struct load *ld)
 			char name[96];
 			const char *v;
 
-			snprintf(name, sizeof(name), "SANDBOX_%s_%s%s", keys[i].section, keys[i].name, suffixes[j]);
+			snprintf(name, sizeof(name), "SANDBOX_%s_%s%s", keys[i].section,
+				 keys[i].name, suffixes[j]);
 			for (char *p = name; *p; p++)
 				*p = (char)toupper((unsigned char)*p);
 			v = getenv(name);
-			if (v && (j ? set_from_file(ld, &keys[i], v) : set_key(ld, &keys[i], v)) < 0)
+			if (v &&
+			    (j ? set_from_file(ld, &keys[i], v) : set_key(ld, &keys[i], v)) < 0)
 				return -1;
 		}
 	}
-	if (getenv("RUNTIME_TYPE") && !getenv("SANDBOX_RUNTIME_TYPE"))	/* the older name, CONTRACT 12.1 */
+	if (getenv("RUNTIME_TYPE") &&
+	    !getenv("SANDBOX_RUNTIME_TYPE")) /* the older name, CONTRACT 12.1 */
 		return take(ld, "runtime", "type", getenv("RUNTIME_TYPE")) < 0 ? -1 : 0;
 	return 0;
 }
@@ -423,7 +438,8 @@ int conf_load(struct conf *cf, const char *path, char *why, size_t whysz)
 			snprintf(why, whysz, "%s: %s", rc < 0 ? "environment" : path, first);
 		goto undo;
 	}
-	if (!*cf->storage_public_endpoint && set_text(&cf->storage_public_endpoint, cf->storage_endpoint) < 0)
+	if (!*cf->storage_public_endpoint &&
+	    set_text(&cf->storage_public_endpoint, cf->storage_endpoint) < 0)
 		goto undo;
 	return 0;
 undo:
@@ -452,9 +468,13 @@ int conf_print(const struct conf *cf)
 		char num[32];
 
 		if (k->kind == K_INT || k->kind == K_SIZE)
-			text = (snprintf(num, sizeof(num), "%lld", (long long)*(const int64_t *)field), num);
+			text = (snprintf(num, sizeof(num), "%lld",
+					 (long long)*(const int64_t *)field),
+				num);
 		else if (k->kind == K_MILLIS)
-			text = (snprintf(num, sizeof(num), "%.3f", (double)*(const int64_t *)field / 1000), num);
+			text = (snprintf(num, sizeof(num), "%.3f",
+					 (double)*(const int64_t *)field / 1000),
+				num);
 		else if (k->kind == K_BOOL)
 			text = *(const bool *)field ? "on" : "off";
 		else
@@ -470,7 +490,8 @@ int conf_print(const struct conf *cf)
 int conf_print_keys(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (printf("%s %s %s\n", keys[i].section, keys[i].name, keys[i].def ? keys[i].def : "(host name)") < 0)
+		if (printf("%s %s %s\n", keys[i].section, keys[i].name,
+			   keys[i].def ? keys[i].def : "(host name)") < 0)
 			return -1;
 	return fflush(stdout);
 }

@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 
-#define MIN_SECRET 32		/* bytes, CONTRACT 12.1 [internal] secret */
+#define MIN_SECRET 32 /* bytes, CONTRACT 12.1 [internal] secret */
 
 static bool known(const char *secret)
 {
-	static const char *const list[] = { "changeme", "secret", "password", "sandbox", "minioadmin", "test" };
+	static const char *const list[] = { "changeme", "secret",     "password",
+					    "sandbox",  "minioadmin", "test" };
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++)
 		if (!strcasecmp(secret, list[i]))
@@ -22,7 +23,7 @@ static bool weak(const char *secret)
 	for (const char *p = secret; *p; p++)
 		if (!strchr(distinct, *p))
 			strncat(distinct, p, 1);
-	return strlen(distinct) < 8;	/* "aaaa…" is as long as it is guessable */
+	return strlen(distinct) < 8; /* "aaaa…" is as long as it is guessable */
 }
 
 int conf_check(const struct conf *cf, char *why, size_t whysz)
@@ -40,16 +41,20 @@ int conf_check(const struct conf *cf, char *why, size_t whysz)
 		REFUSE("[internal] secret: is a guessable value");
 	if (production && known(cf->database_password))
 		REFUSE("[database] password: is a well-known value");
-	if (production && *cf->storage_endpoint && (!*cf->storage_secret_key || known(cf->storage_secret_key)))
-		REFUSE("[storage] secret_key: is %s", *cf->storage_secret_key ? "a well-known value" : "required");
+	if (production && *cf->storage_endpoint &&
+	    (!*cf->storage_secret_key || known(cf->storage_secret_key)))
+		REFUSE("[storage] secret_key: is %s",
+		       *cf->storage_secret_key ? "a well-known value" : "required");
 	if (*cf->internal_secret_previous && strlen(cf->internal_secret_previous) < MIN_SECRET)
 		REFUSE("[internal] secret_previous: is shorter than %d bytes", MIN_SECRET);
 	if (production && *cf->internal_secret_previous && weak(cf->internal_secret_previous))
 		REFUSE("[internal] secret_previous: is a guessable value");
 	if (cf->server_slow_threads > cf->server_threads)
 		REFUSE("[server] slow_threads: must not be more than threads");
-	if (cf->session_cpu_min_millis > cf->session_cpu_max_millis || cf->session_memory_min > cf->session_memory_max ||
-	    cf->session_disk_min > cf->session_disk_max || cf->session_processes_min > cf->session_processes_max)
+	if (cf->session_cpu_min_millis > cf->session_cpu_max_millis ||
+	    cf->session_memory_min > cf->session_memory_max ||
+	    cf->session_disk_min > cf->session_disk_max ||
+	    cf->session_processes_min > cf->session_processes_max)
 		REFUSE("[session]: a minimum is above its maximum");
 	if (cf->execution_default_timeout > cf->execution_max_timeout)
 		REFUSE("[execution] default_timeout: must not be more than max_timeout");

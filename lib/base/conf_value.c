@@ -6,7 +6,10 @@
 
 bool conf_size(const char *s, int64_t *bytes)
 {
-	static const struct { const char *unit; int shift; } units[] = { { "", 0 }, { "Ki", 10 }, { "Mi", 20 }, { "Gi", 30 } };
+	static const struct {
+		const char *unit;
+		int shift;
+	} units[] = { { "", 0 }, { "Ki", 10 }, { "Mi", 20 }, { "Gi", 30 } };
 	char *end;
 	long long n;
 
@@ -16,7 +19,8 @@ bool conf_size(const char *s, int64_t *bytes)
 	n = strtoll(s, &end, 10);
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (!errno && !strcmp(end, units[i].unit)) {
-			*bytes = n > (INT64_MAX >> units[i].shift) ? INT64_MAX : (int64_t)n << units[i].shift;
+			*bytes = n > (INT64_MAX >> units[i].shift) ? INT64_MAX
+								   : (int64_t)n << units[i].shift;
 			return true;
 		}
 	return false;
@@ -29,7 +33,8 @@ bool conf_millis(const char *s, int64_t *millis)
 	const char *from = s;
 
 	for (; isdigit((unsigned char)*s); s++)
-		n = n < INT32_MAX ? n * 10 + (*s - '0') : n;	/* a huge number stays huge: out of every range */
+		n = n < INT32_MAX ? n * 10 + (*s - '0')
+				  : n; /* a huge number stays huge: out of every range */
 	if (s == from)
 		return false;
 	if (!strcmp(s, "m")) {

@@ -4,4 +4,6 @@
 #include <stddef.h>
 
 /* Declares name_text, NUL-terminated, and its length without the NUL. */
-#define EMBED(name) extern const char name##_text[]; extern const size_t name##_text_len
+#define EMBED(name) \
+	extern const char name##_text[]; \
+	extern const size_t name##_text_len

@@ -11,6 +11,7 @@
 
 #include "util.h"
 
+/* clang-format off */
 /*   id                   status retry code                              description | solution */
 #define FAULT_LIST(X) \
 	X(INVALID,              422, 0, "Sandbox.InvalidParameter",         "A parameter has the wrong type, form or range", "Correct the named parameter and send the request again") \
@@ -64,29 +65,30 @@
 	X(EXE_LAYER,            500, 1, "Executor.SessionConfigSyncError",  "The package layer could not be attached", "Send the request again") \
 	X(EXE_QUEUE_FULL,       503, 1, "Executor.QueueFull",               "The executor's job table is full", "Wait for executions to end") \
 	X(EXE_ISOLATION,        503, 0, "Executor.IsolationUnavailable",    "The executor could not prove its isolation", "Ask the operator to run 'sandboxctl doctor'")
+/* clang-format on */
 
 enum fault_id {
 #define X(id, ...) FAULT_##id,
 	FAULT_LIST(X)
 #undef X
-	FAULT__MAX
+		FAULT__MAX
 };
 
 struct fault_info {
-	int         status;		/* HTTP */
-	bool        retryable;
+	int status; /* HTTP */
+	bool retryable;
 	const char *code, *description, *solution;
 };
 
 struct fault {
-	const struct fault_info *info;	/* NULL: no fault */
-	char        detail[512];	/* error_detail when detail_json is NULL; UTF-8 */
-	const char *detail_json;	/* raw JSON for error_detail, caller's arena */
-	const char *errors_json;	/* raw JSON array of {type,loc,msg,input} (422), caller's arena */
-	const char *session_id, *execution_id;	/* shown when set, caller's arena */
-	const char *allow;		/* 405: the Allow header */
-	int         retry_after_s;	/* 0: the default of the code, if it has one */
-	int64_t     size;		/* 416: bytes there are */
+	const struct fault_info *info; /* NULL: no fault */
+	char detail[512];              /* error_detail when detail_json is NULL; UTF-8 */
+	const char *detail_json;       /* raw JSON for error_detail, caller's arena */
+	const char *errors_json; /* raw JSON array of {type,loc,msg,input} (422), caller's arena */
+	const char *session_id, *execution_id; /* shown when set, caller's arena */
+	const char *allow;                     /* 405: the Allow header */
+	int retry_after_s;                     /* 0: the default of the code, if it has one */
+	int64_t size;                          /* 416: bytes there are */
 };
 
 extern const struct fault_info fault_infos[FAULT__MAX];

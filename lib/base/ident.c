@@ -9,8 +9,8 @@ static bool all_of(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		char c = s[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-		      c == '_' || c == '-'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '.' || c == '_' || c == '-'))
 			return false;
 	}
 	return true;
@@ -38,7 +38,7 @@ void ident_random(void *out, size_t n)
 		ssize_t k = getrandom(p, n, 0);
 
 		if (k < 0 && errno != EINTR)
-			abort();	/* no id may ever be guessable */
+			abort(); /* no id may ever be guessable */
 		if (k > 0) {
 			p += k;
 			n -= (size_t)k;
@@ -53,7 +53,7 @@ static void letters(char *out, size_t n)
 
 	for (size_t i = 0; i < n;) {
 		ident_random(&r, 1);
-		if (r < 252)	/* 7 * 36: the rest would favour the first letters */
+		if (r < 252) /* 7 * 36: the rest would favour the first letters */
 			out[i++] = "abcdefghijklmnopqrstuvwxyz0123456789"[r % 36];
 	}
 	out[n] = '\0';
@@ -81,6 +81,7 @@ void ident_uuid(char out[37])
 	ident_random(b, sizeof(b));
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
 }

@@ -1,6 +1,6 @@
 #include "imageref.h"
 
-#define TAG_MAX    128	/* of the distribution specification, as the grammar of the parts */
+#define TAG_MAX    128 /* of the distribution specification, as the grammar of the parts */
 #define DIGEST_LEN 64
 
 static bool lower(char c)
@@ -64,7 +64,8 @@ static bool tag_ok(const char *s, size_t n)
 
 static bool digest_ok(const char *s)
 {
-	return str_starts(s, "sha256:") && strspn(s + 7, "0123456789abcdef") == DIGEST_LEN && !s[7 + DIGEST_LEN];
+	return str_starts(s, "sha256:") && strspn(s + 7, "0123456789abcdef") == DIGEST_LEN &&
+	       !s[7 + DIGEST_LEN];
 }
 
 /* Only something with a dot, a port or a capital, or "localhost", before the first slash is a registry. */

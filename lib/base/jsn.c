@@ -6,8 +6,8 @@
 #include "jsn_scan.h"
 #include "text.h"
 
-#define MAX_ERRORS	20
-#define MAX_INPUT	256	/* bytes of a refused value that are shown (CONTRACT 2) */
+#define MAX_ERRORS 20
+#define MAX_INPUT  256 /* bytes of a refused value that are shown (CONTRACT 2) */
 
 /* ---- errors ---- */
 
@@ -33,8 +33,8 @@ static struct json_object *input_of(struct json_object *v)
 	const char *s;
 	size_t n, k = 0, step;
 
-	if (!v || json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double) ||
-	    json_object_is_type(v, json_type_boolean))
+	if (!v || json_object_is_type(v, json_type_int) ||
+	    json_object_is_type(v, json_type_double) || json_object_is_type(v, json_type_boolean))
 		return json_object_get(v);
 	if (json_object_is_type(v, json_type_string)) {
 		s = json_object_get_string(v);
@@ -49,7 +49,8 @@ static struct json_object *input_of(struct json_object *v)
 	return json_object_new_string_len(s ? s : "", (int)k);
 }
 
-void jsn_bad(struct jsn_check *c, const char *type, const char *path, struct json_object *input, const char *fmt, ...)
+void jsn_bad(struct jsn_check *c, const char *type, const char *path, struct json_object *input,
+	     const char *fmt, ...)
 {
 	struct json_object *e = json_object_new_object();
 	va_list ap;
@@ -83,7 +84,9 @@ int jsn_done(struct jsn_check *c, struct fault *f)
 		return 0;
 	fault_set(f, FAULT_INVALID, "%s", c->first);
 	if (c->errors)
-		f->errors_json = arena_strdup(c->a, json_object_to_json_string_ext(c->errors, JSON_C_TO_STRING_PLAIN));
+		f->errors_json =
+			arena_strdup(c->a, json_object_to_json_string_ext(c->errors,
+									  JSON_C_TO_STRING_PLAIN));
 	json_object_put(c->errors);
 	c->errors = NULL;
 	return -1;
@@ -99,7 +102,7 @@ static size_t count_members(struct json_object *v)
 		for (size_t i = 0; i < json_object_array_length(v); i++)
 			n += count_members(json_object_array_get_idx(v, i));
 	} else if (json_object_is_type(v, json_type_object)) {
-		json_object_object_foreach(v, name, child) {
+		json_object_object_foreach (v, name, child) {
 			(void)name;
 			n += 1 + count_members(child);
 		}
@@ -134,7 +137,7 @@ struct json_object *jsn_parse(const char *text, size_t len, struct arena *a, str
 	}
 	root = json_tokener_parse_ex(tok, text, (int)len);
 	if (!root && json_tokener_get_error(tok) == json_tokener_continue)
-		root = json_tokener_parse_ex(tok, "", 1);	/* a bare number ends with the text */
+		root = json_tokener_parse_ex(tok, "", 1); /* a bare number ends with the text */
 	json_tokener_free(tok);
 	if (root && count_members(root) != members) {
 		json_object_put(root);
@@ -191,7 +194,7 @@ static struct json_object *sorted(struct json_object *v)
 
 	if (!names)
 		return NULL;
-	json_object_object_foreach(v, name, child) {
+	json_object_object_foreach (v, name, child) {
 		(void)child;
 		names[i++] = name;
 	}
@@ -214,15 +217,18 @@ char *jsn_canonical(struct json_object *v, struct arena *a)
 
 /* ---- in, by table ---- */
 
-static const struct { enum json_type type; const char *error, *want; } kinds[] = {
-	[JSN_STR]  = { json_type_string,  "string_type", "a string" },
-	[JSN_ENUM] = { json_type_string,  "string_type", "a string" },
-	[JSN_INT]  = { json_type_int,     "int_type",    "an integer" },
-	[JSN_NUM]  = { json_type_double,  "float_type",  "a number" },
-	[JSN_BOOL] = { json_type_boolean, "bool_type",   "a boolean" },
-	[JSN_OBJ]  = { json_type_object,  "dict_type",   "an object" },
-	[JSN_ARR]  = { json_type_array,   "list_type",   "an array" },
-	[JSN_ANY]  = { json_type_null,    "",            "" },
+static const struct {
+	enum json_type type;
+	const char *error, *want;
+} kinds[] = {
+	[JSN_STR] = { json_type_string, "string_type", "a string" },
+	[JSN_ENUM] = { json_type_string, "string_type", "a string" },
+	[JSN_INT] = { json_type_int, "int_type", "an integer" },
+	[JSN_NUM] = { json_type_double, "float_type", "a number" },
+	[JSN_BOOL] = { json_type_boolean, "bool_type", "a boolean" },
+	[JSN_OBJ] = { json_type_object, "dict_type", "an object" },
+	[JSN_ARR] = { json_type_array, "list_type", "an array" },
+	[JSN_ANY] = { json_type_null, "", "" },
 };
 
 static bool has_type(enum jsn_type t, struct json_object *v)
@@ -234,10 +240,12 @@ static bool has_type(enum jsn_type t, struct json_object *v)
 	if (t == JSN_INT && have == json_type_double) {
 		double d = json_object_get_double(v);
 
-		return d >= -9007199254740992.0 && d <= 9007199254740992.0 && d == (double)(int64_t)d;
+		return d >= -9007199254740992.0 && d <= 9007199254740992.0 &&
+		       d == (double)(int64_t)d;
 	}
-	if (t == JSN_NUM)	/* 1e999 is JSON, but no number we could compute with */
-		return have == json_type_int || (have == json_type_double && isfinite(json_object_get_double(v)));
+	if (t == JSN_NUM) /* 1e999 is JSON, but no number we could compute with */
+		return have == json_type_int ||
+		       (have == json_type_double && isfinite(json_object_get_double(v)));
 	return have == kinds[t].type;
 }
 
@@ -250,7 +258,8 @@ static bool in_words(const char *s, const char *const *words)
 }
 
 /* Lengths and ranges; the type is already right. */
-static bool in_range(struct jsn_check *c, const struct jsn_field *d, const char *path, struct json_object *v)
+static bool in_range(struct jsn_check *c, const struct jsn_field *d, const char *path,
+		     struct json_object *v)
 {
 	bool str = d->type == JSN_STR, arr = d->type == JSN_ARR;
 	int64_t n = 0;
@@ -264,7 +273,8 @@ static bool in_range(struct jsn_check *c, const struct jsn_field *d, const char 
 		char list[120] = "";
 
 		for (size_t i = 0; d->words[i]; i++)
-			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", d->words[i]);
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+				 i ? ", " : "", d->words[i]);
 		jsn_bad(c, "literal_error", path, v, "must be one of: %s", list);
 		return false;
 	}
@@ -275,19 +285,32 @@ static bool in_range(struct jsn_check *c, const struct jsn_field *d, const char 
 	else if (arr)
 		n = (int64_t)json_object_array_length(v);
 	else if (d->type == JSN_INT)
-		n = json_object_is_type(v, json_type_double) ? (int64_t)json_object_get_double(v) : json_object_get_int64(v);
+		n = json_object_is_type(v, json_type_double) ? (int64_t)json_object_get_double(v)
+							     : json_object_get_int64(v);
 	else
 		return true;
 	if (n < d->min) {
-		jsn_bad(c, str ? "string_too_short" : arr ? "too_short" : "greater_than_equal", path, v,
-			"must %s at least %lld%s", str || arr ? "have" : "be", (long long)d->min,
-			str ? " bytes" : arr ? " elements" : "");
+		jsn_bad(c,
+			str   ? "string_too_short"
+			: arr ? "too_short"
+			      : "greater_than_equal",
+			path, v, "must %s at least %lld%s", str || arr ? "have" : "be",
+			(long long)d->min,
+			str   ? " bytes"
+			: arr ? " elements"
+			      : "");
 		return false;
 	}
 	if (n > d->max) {
-		jsn_bad(c, str ? "string_too_long" : arr ? "too_long" : "less_than_equal", path, v,
-			"must %s at most %lld%s", str || arr ? "have" : "be", (long long)d->max,
-			str ? " bytes" : arr ? " elements" : "");
+		jsn_bad(c,
+			str   ? "string_too_long"
+			: arr ? "too_long"
+			      : "less_than_equal",
+			path, v, "must %s at most %lld%s", str || arr ? "have" : "be",
+			(long long)d->max,
+			str   ? " bytes"
+			: arr ? " elements"
+			      : "");
 		return false;
 	}
 	return true;
@@ -299,28 +322,22 @@ static void store(const struct jsn_field *d, struct json_object *v, void *out)
 
 	switch (d->type) {
 	case JSN_STR:
-	case JSN_ENUM:
-		*(const char **)field = json_object_get_string(v);
-		break;
+	case JSN_ENUM: *(const char **)field = json_object_get_string(v); break;
 	case JSN_INT:
-		*(int64_t *)field = json_object_is_type(v, json_type_double) ? (int64_t)json_object_get_double(v)
-									     : json_object_get_int64(v);
+		*(int64_t *)field = json_object_is_type(v, json_type_double)
+					    ? (int64_t)json_object_get_double(v)
+					    : json_object_get_int64(v);
 		break;
-	case JSN_NUM:
-		*(double *)field = json_object_get_double(v);
-		break;
-	case JSN_BOOL:
-		*(int64_t *)field = json_object_get_boolean(v);
-		break;
+	case JSN_NUM: *(double *)field = json_object_get_double(v); break;
+	case JSN_BOOL: *(int64_t *)field = json_object_get_boolean(v); break;
 	case JSN_OBJ:
 	case JSN_ARR:
-	case JSN_ANY:
-		*(struct json_object **)field = v;
-		break;
+	case JSN_ANY: *(struct json_object **)field = v; break;
 	}
 }
 
-static void read_one(struct jsn_check *c, struct json_object *obj, const char *prefix, const struct jsn_field *d, void *out)
+static void read_one(struct jsn_check *c, struct json_object *obj, const char *prefix,
+		     const struct jsn_field *d, void *out)
 {
 	struct json_object *v = json_object_object_get(obj, d->name);
 	struct json_object *w = d->alias ? json_object_object_get(obj, d->alias) : NULL;
@@ -329,7 +346,8 @@ static void read_one(struct jsn_check *c, struct json_object *obj, const char *p
 
 	snprintf(path, sizeof(path), "%s%s%s", prefix ? prefix : "", prefix ? "." : "", name);
 	if (v && w && !json_object_equal(v, w)) {
-		jsn_bad(c, "value_error", path, v, "%s and %s are the same parameter and differ", d->name, d->alias);
+		jsn_bad(c, "value_error", path, v, "%s and %s are the same parameter and differ",
+			d->name, d->alias);
 		return;
 	}
 	v = v ? v : w;
@@ -344,8 +362,8 @@ static void read_one(struct jsn_check *c, struct json_object *obj, const char *p
 		store(d, v, out);
 }
 
-void jsn_read(struct jsn_check *c, struct json_object *obj, const char *prefix, const struct jsn_field *fields,
-	      size_t nfields, void *out)
+void jsn_read(struct jsn_check *c, struct json_object *obj, const char *prefix,
+	      const struct jsn_field *fields, size_t nfields, void *out)
 {
 	if (!json_object_is_type(obj, json_type_object)) {
 		jsn_bad(c, "dict_type", prefix, obj, "must be an object");
@@ -359,7 +377,10 @@ void jsn_read(struct jsn_check *c, struct json_object *obj, const char *prefix, 
 
 struct json_object *jsn_put(struct json_object *obj, const char *key, struct json_object *v)
 {
-	if (obj && v && json_object_object_add_ex(obj, key, v, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY) == 0)
+	if (obj && v &&
+	    json_object_object_add_ex(obj, key, v,
+				      JSON_C_OBJECT_ADD_KEY_IS_NEW |
+					      JSON_C_OBJECT_ADD_CONSTANT_KEY) == 0)
 		return obj;
 	json_object_put(v);
 	json_object_put(obj);
@@ -368,7 +389,9 @@ struct json_object *jsn_put(struct json_object *obj, const char *key, struct jso
 
 struct json_object *jsn_null(struct json_object *obj, const char *key)
 {
-	if (obj && json_object_object_add_ex(obj, key, NULL, JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY) == 0)
+	if (obj && json_object_object_add_ex(obj, key, NULL,
+					     JSON_C_OBJECT_ADD_KEY_IS_NEW |
+						     JSON_C_OBJECT_ADD_CONSTANT_KEY) == 0)
 		return obj;
 	json_object_put(obj);
 	return NULL;
@@ -381,12 +404,14 @@ struct json_object *jsn_str(struct json_object *obj, const char *key, const char
 
 struct json_object *jsn_strn(struct json_object *obj, const char *key, const char *val, size_t n)
 {
-	return val ? jsn_put(obj, key, json_object_new_string_len(val, (int)n)) : jsn_null(obj, key);
+	return val ? jsn_put(obj, key, json_object_new_string_len(val, (int)n))
+		   : jsn_null(obj, key);
 }
 
 struct json_object *jsn_int(struct json_object *obj, const char *key, int64_t val)
 {
-	return val == JSN_ABSENT ? jsn_null(obj, key) : jsn_put(obj, key, json_object_new_int64(val));
+	return val == JSN_ABSENT ? jsn_null(obj, key)
+				 : jsn_put(obj, key, json_object_new_int64(val));
 }
 
 struct json_object *jsn_num(struct json_object *obj, const char *key, double val)
@@ -441,5 +466,6 @@ struct json_object *jsn_push(struct json_object *arr, struct json_object *v)
 
 const char *jsn_text(struct json_object *obj, size_t *len)
 {
-	return json_object_to_json_string_length(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
+	return json_object_to_json_string_length(
+		obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
 }

@@ -1,11 +1,15 @@
 /* jsn_names.c: does an object have two members of one name? Without building the document. */
 #include "jsn.h"
 
-struct names { uint64_t *v; size_t n, cap; };
+struct names {
+	uint64_t *v;
+	size_t n, cap;
+};
 
 static uint64_t mix(uint64_t h, unsigned char c)
 {
-	return (h ^ c) * 0x100000001b3;		/* FNV-1a: a collision only refuses a document that nobody meant */
+	return (h ^ c) *
+	       0x100000001b3; /* FNV-1a: a collision only refuses a document that nobody meant */
 }
 
 static uint64_t mix_char(uint64_t h, uint32_t u)
@@ -13,12 +17,15 @@ static uint64_t mix_char(uint64_t h, uint32_t u)
 	if (u < 0x80)
 		return mix(h, (unsigned char)u);
 	if (u < 0x800)
-		return mix(mix(h, (unsigned char)(0xc0 | u >> 6)), (unsigned char)(0x80 | (u & 0x3f)));
+		return mix(mix(h, (unsigned char)(0xc0 | u >> 6)),
+			   (unsigned char)(0x80 | (u & 0x3f)));
 	if (u < 0x10000)
 		h = mix(h, (unsigned char)(0xe0 | u >> 12));
 	else
-		h = mix(mix(h, (unsigned char)(0xf0 | u >> 18)), (unsigned char)(0x80 | (u >> 12 & 0x3f)));
-	return mix(mix(h, (unsigned char)(0x80 | (u >> 6 & 0x3f))), (unsigned char)(0x80 | (u & 0x3f)));
+		h = mix(mix(h, (unsigned char)(0xf0 | u >> 18)),
+			(unsigned char)(0x80 | (u >> 12 & 0x3f)));
+	return mix(mix(h, (unsigned char)(0x80 | (u >> 6 & 0x3f))),
+		   (unsigned char)(0x80 | (u & 0x3f)));
 }
 
 static uint32_t hex4(const char *p)
@@ -107,8 +114,7 @@ static bool collect(const char *p, const char *end, struct names *x)
 				return false;
 			break;
 		}
-		default:
-			p++;
+		default: p++;
 		}
 	return true;
 }

@@ -6,7 +6,7 @@
 
 struct scan {
 	const char *text;
-	size_t      i, n, members;
+	size_t i, n, members;
 	const char *why;
 };
 

@@ -4,4 +4,5 @@
 #include "util.h"
 
 /* As jsn_valid(); also counts the members of all objects, by which duplicates are found. */
-bool jsn_scan(const char *text, size_t len, size_t *members, size_t *at, const char **why) MUST_CHECK;
+bool jsn_scan(const char *text, size_t len, size_t *members, size_t *at,
+	      const char **why) MUST_CHECK;

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#define FIRST_BYTES 2048	/* a session or a small execution fits */
+#define FIRST_BYTES 2048 /* a session or a small execution fits */
 
 /* Room for k more bytes and the end of the object. */
 static bool room(struct jsw *w, size_t k)
@@ -69,7 +69,8 @@ static void quoted(struct jsw *w, const char *s, size_t n)
 		else if (s[k] == '\n')
 			put(w, "\\n", 2);
 		else
-			put(w, esc, (size_t)snprintf(esc, sizeof(esc), "\\u%04x", (unsigned char)s[k]));
+			put(w, esc,
+			    (size_t)snprintf(esc, sizeof(esc), "\\u%04x", (unsigned char)s[k]));
 		i = k + 1;
 	}
 	put(w, "\"", 1);

@@ -8,20 +8,24 @@
 #include "clock.h"
 #include "text.h"
 
-#define LINE_BYTES 4096	/* PIPE_BUF: lines of concurrent writers never mix */
-#define TAIL_BYTES 64	/* kept free for the end of a line that was cut */
+#define LINE_BYTES 4096 /* PIPE_BUF: lines of concurrent writers never mix */
+#define TAIL_BYTES 64   /* kept free for the end of a line that was cut */
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 static const int syslog_levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
-static const char    *component = "?";
-static char           host[64];
+static const char *component = "?";
+static char host[64];
 static enum log_level max_level = LOG_LV_INFO;
-static bool           as_text, to_syslog;
-static int            log_fd = STDERR_FILENO;
-static pid_t          pid;	/* ours, also after a fork */
-static __thread char  request_id[129];
+static bool as_text, to_syslog;
+static int log_fd = STDERR_FILENO;
+static pid_t pid; /* ours, also after a fork */
+static __thread char request_id[129];
 
-struct line { char b[LINE_BYTES]; size_t n; bool cut; };
+struct line {
+	char b[LINE_BYTES];
+	size_t n;
+	bool cut;
+};
 
 /* All of it or nothing. */
 static bool put(struct line *l, const char *s, size_t n)
@@ -62,7 +66,7 @@ static void put_quoted(struct line *l, const char *s)
 			break;
 		s += k;
 	}
-	l->b[l->n++] = '"';	/* TAIL_BYTES keeps room */
+	l->b[l->n++] = '"'; /* TAIL_BYTES keeps room */
 }
 
 static void put_field(struct line *l, const struct log_field *f)
@@ -143,9 +147,11 @@ void log_emit(enum log_level lv, const char *event, const struct log_field *f)
 	if (lv > max_level)
 		return;
 	clock_format(clock_wall_ms(), ts);
-	l.n = (size_t)snprintf(l.b, LINE_BYTES / 2, as_text ? "%s %-5s %s[%d] %s"
-			       : "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"pid\":%d,\"msg\":\"%s\"",
-			       ts, level_names[lv], component, (int)pid, event);
+	l.n = (size_t)snprintf(
+		l.b, LINE_BYTES / 2,
+		as_text ? "%s %-5s %s[%d] %s"
+			: "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"pid\":%d,\"msg\":\"%s\"",
+		ts, level_names[lv], component, (int)pid, event);
 	if (!as_text && host[0])
 		put_field(&l, &(struct log_field)S("host", host));
 	if (request_id[0])
@@ -163,5 +169,5 @@ void log_emit(enum log_level lv, const char *event, const struct log_field *f)
 	if (to_syslog)
 		syslog(syslog_levels[lv], "%.*s", (int)l.n - 1, l.b);
 	else if (write(log_fd, l.b, l.n) < 0)
-		return;		/* nowhere left to report it */
+		return; /* nowhere left to report it */
 }

@@ -84,7 +84,8 @@ static char *encode(struct arena *a, const void *data, size_t n, const char *abc
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < n; i += 3) {
-		unsigned v = (unsigned)s[i] << 16 | (i + 1 < n ? (unsigned)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+		unsigned v = (unsigned)s[i] << 16 | (i + 1 < n ? (unsigned)s[i + 1] << 8 : 0) |
+			     (i + 2 < n ? s[i + 2] : 0);
 
 		*w++ = abc[v >> 18];
 		*w++ = abc[v >> 12 & 63];
@@ -129,7 +130,7 @@ void *text_base64_decode(struct arena *a, const char *s, size_t n, size_t *out_l
 	unsigned acc = 0;
 	int bits = 0, v;
 
-	if (n && n % 4 == 0)	/* padding completes a group of four or is not there at all */
+	if (n && n % 4 == 0) /* padding completes a group of four or is not there at all */
 		for (int k = 0; k < 2 && s[n - 1] == '='; k++)
 			n--;
 	if (n % 4 == 1 || !(out = w = arena_alloc(a, n / 4 * 3 + 4)))
@@ -145,7 +146,7 @@ void *text_base64_decode(struct arena *a, const char *s, size_t n, size_t *out_l
 		}
 	}
 	if (acc)
-		return NULL;	/* bits beyond the last byte must be zero */
+		return NULL; /* bits beyond the last byte must be zero */
 	*out_len = (size_t)(w - out);
 	return out;
 }

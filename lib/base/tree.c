@@ -16,10 +16,10 @@
  * under a number, and emptied there in its turn.
  */
 struct removal {
-	int      top;
-	dev_t    dev;
-	unsigned long next;	/* number for a directory that is moved up */
-	int64_t  deadline;
+	int top;
+	dev_t dev;
+	unsigned long next; /* number for a directory that is moved up */
+	int64_t deadline;
 };
 
 static void auto_dir(DIR **d)
@@ -50,7 +50,7 @@ static int move_up(struct removal *r, int dir, const char *name)
 {
 	char to[32];
 
-	for (int i = 0; i < 1000; i++) {	/* the tree itself may hold names like ours */
+	for (int i = 0; i < 1000; i++) { /* the tree itself may hold names like ours */
 		snprintf(to, sizeof(to), ".removed-%lu", r->next++);
 		if (renameat2(dir, name, r->top, to, RENAME_NOREPLACE) == 0)
 			return 0;
@@ -95,7 +95,8 @@ static int pass(struct removal *r, DIR *top)
 		return -1;
 	rewinddir(top);
 	while ((errno = 0, e = readdir(top))) {
-		__attribute__((cleanup(auto_dir))) DIR *d = dots(e->d_name) ? NULL : open_dir(r->top, e->d_name);
+		__attribute__((cleanup(auto_dir))) DIR *d =
+			dots(e->d_name) ? NULL : open_dir(r->top, e->d_name);
 
 		if (dots(e->d_name))
 			continue;

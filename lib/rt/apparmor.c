@@ -2,9 +2,10 @@
 
 #include <stdio.h>
 
-#define ENABLED	 "/sys/module/apparmor/parameters/enabled"
-#define LOADED	 "/sys/kernel/security/apparmor/profiles"	/* "NAME (enforce)" lines; root only */
-#define ON_DISK	 "/etc/apparmor.d/" APPARMOR_PROFILE		/* loaded at boot: what others than root can know */
+#define ENABLED "/sys/module/apparmor/parameters/enabled"
+#define LOADED  "/sys/kernel/security/apparmor/profiles" /* "NAME (enforce)" lines; root only */
+#define ON_DISK \
+	"/etc/apparmor.d/" APPARMOR_PROFILE /* loaded at boot: what others than root can know */
 
 static bool enabled(void)
 {

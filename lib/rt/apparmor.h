@@ -3,7 +3,7 @@
 
 #include "../base/util.h"
 
-#define APPARMOR_PROFILE "sandbox-container"	/* deploy/apparmor/sandbox-container */
+#define APPARMOR_PROFILE "sandbox-container" /* deploy/apparmor/sandbox-container */
 
 /*
  * The shipped profile where it is loaded; "unconfined" where AppArmor is on without it, because the engines' own

@@ -3,10 +3,10 @@
 #include "../base/clock.h"
 #include "spec.h"
 
-#define POLL_US	   20000	/* between looks at a removal that is under way */
-#define KILL_MS	   3000		/* of the time for a stop: what killing and removing may take */
-#define AGAIN_MS   250		/* until SIGTERM is sent again; twice as long each time */
-#define ARENA_MAX  ((size_t)4 << 20)
+#define POLL_US   20000 /* between looks at a removal that is under way */
+#define KILL_MS   3000  /* of the time for a stop: what killing and removing may take */
+#define AGAIN_MS  250   /* until SIGTERM is sent again; twice as long each time */
+#define ARENA_MAX ((size_t)4 << 20)
 
 static struct rt *docker_open(const struct conf *cf, struct fault *f)
 {
@@ -41,7 +41,8 @@ int docker_simple(const struct docker_job *j, const char *method, const char *pa
 
 int docker_look(const struct docker_job *j, struct docker_found *out)
 {
-	struct docker_call c = { .method = "GET", .deadline = j->deadline,
+	struct docker_call c = { .method = "GET",
+				 .deadline = j->deadline,
 				 .path = arena_printf(j->a, "/containers/%s/json", j->name) };
 	struct httpc_resp rs;
 	int st = docker_api_do(j->rt->api, &c, 404, &rs, j->a, j->f);
@@ -52,20 +53,24 @@ int docker_look(const struct docker_job *j, struct docker_found *out)
 	if (st == 404)
 		return 0;
 	if (st != 200 || docker_read_inspect(rs.body, rs.len, out, j->a) < 0)
-		return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine's answer could not be read");
+		return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+				 "the engine's answer could not be read");
 	if (!str_eq(out->deployment, j->rt->cf->runtime_deployment))
-		return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the name belongs to somebody else on this engine");
+		return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+				 "the name belongs to somebody else on this engine");
 	return 1;
 }
 
 /* ---- inspect ---- */
 
-static int docker_inspect(struct rt *rt, const char *name, int64_t deadline, struct rt_status *out, struct arena *a,
-			  struct fault *f)
+static int docker_inspect(struct rt *rt, const char *name, int64_t deadline, struct rt_status *out,
+			  struct arena *a, struct fault *f)
 {
 	struct fault own = { 0 };
 	struct docker_job j = { rt, name, deadline, a, &own };
-	struct docker_call c = { .method = "GET", .deadline = deadline, .path = arena_printf(a, "/containers/%s/json", name) };
+	struct docker_call c = { .method = "GET",
+				 .deadline = deadline,
+				 .path = arena_printf(a, "/containers/%s/json", name) };
 	struct docker_found found = { .st = { .exit_code = -1 } };
 	struct httpc_resp rs;
 	int st = docker_api_do(rt->api, &c, 404, &rs, j.a, &own);
@@ -74,11 +79,12 @@ static int docker_inspect(struct rt *rt, const char *name, int64_t deadline, str
 	if (st == 404)
 		out->state = RT_ABSENT;
 	else if (st == 200 && docker_read_inspect(rs.body, rs.len, &found, a) < 0)
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the engine's answer could not be read");
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				 "the engine's answer could not be read");
 	else if (st == 200 && str_eq(found.deployment, rt->cf->runtime_deployment))
 		*out = found.st;
 	else if (st == 200)
-		out->state = RT_ABSENT;		/* somebody else's */
+		out->state = RT_ABSENT; /* somebody else's */
 	return 0;
 }
 
@@ -93,7 +99,8 @@ static int delete_path(const struct docker_job *j, const char *path)
 		return 1;
 	if (st == 409 || st < 0)
 		return st < 0 ? -1 : 0;
-	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not remove the container");
+	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+			 "the engine could not remove the container");
 }
 
 /*
@@ -103,7 +110,8 @@ static int delete_path(const struct docker_job *j, const char *path)
 int docker_remove(const struct docker_job *j)
 {
 	const char *helper = docker_helper_name(j->name, j->a);
-	const char *workspace = docker_volume_workspace(j->name, j->a), *state = docker_volume_state(j->name, j->a);
+	const char *workspace = docker_volume_workspace(j->name, j->a),
+		   *state = docker_volume_state(j->name, j->a);
 	const char *paths[] = {
 		arena_printf(j->a, "/containers/%s?force=1&v=1", j->name),
 		helper ? arena_printf(j->a, "/containers/%s?force=1", helper) : NULL,
@@ -119,7 +127,8 @@ int docker_remove(const struct docker_job *j)
 		if (rc)
 			return rc < 0 ? -1 : 0;
 		if (clock_ms() + POLL_US / 1000 >= j->deadline)
-			return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not remove the container in time");
+			return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+					 "the engine could not remove the container in time");
 		usleep(POLL_US);
 	}
 }
@@ -130,7 +139,8 @@ int docker_remove(const struct docker_job *j)
  */
 static void stop(const struct docker_job *j, int grace_ms)
 {
-	int64_t now = clock_ms(), until = now + grace_ms, last = j->deadline - KILL_MS, step = AGAIN_MS;
+	int64_t now = clock_ms(), until = now + grace_ms, last = j->deadline - KILL_MS,
+		step = AGAIN_MS;
 	const char *kill = arena_printf(j->a, "/containers/%s/kill?signal=SIGTERM", j->name);
 	const char *wait = arena_printf(j->a, "/containers/%s/wait?condition=not-running", j->name);
 	struct fault own = { 0 };
@@ -146,7 +156,8 @@ static void stop(const struct docker_job *j, int grace_ms)
 	}
 }
 
-static int docker_destroy(struct rt *rt, const char *name, int grace_ms, int64_t deadline, struct fault *f)
+static int docker_destroy(struct rt *rt, const char *name, int grace_ms, int64_t deadline,
+			  struct fault *f)
 {
 	struct arena *a = arena_new(ARENA_MAX);
 	struct docker_job j = { rt, name, deadline, a, f };
@@ -167,6 +178,14 @@ static int docker_destroy(struct rt *rt, const char *name, int grace_ms, int64_t
 }
 
 const struct rt_ops rt_docker = {
-	.name = "docker", .open = docker_open, .close = docker_close, .create = docker_create, .inspect = docker_inspect,
-	.destroy = docker_destroy, .each = docker_each, .logs = docker_logs, .stats = docker_stats, .probe = docker_probe,
+	.name = "docker",
+	.open = docker_open,
+	.close = docker_close,
+	.create = docker_create,
+	.inspect = docker_inspect,
+	.destroy = docker_destroy,
+	.each = docker_each,
+	.logs = docker_logs,
+	.stats = docker_stats,
+	.probe = docker_probe,
 };

@@ -5,16 +5,16 @@
 
 #include "../base/log.h"
 
-#define VERSION_PATH  "/v1.40"		/* Docker 19.03; newer engines still take it */
-#define ANSWER_MAX    ((size_t)64 << 20)	/* a list of 10,000 containers has about 30 MiB */
-#define IDLE_MAX      64		/* connections kept; one thread of a worker uses one */
-#define MESSAGE_MAX   400		/* of the engine's own words in the log */
+#define VERSION_PATH "/v1.40"           /* Docker 19.03; newer engines still take it */
+#define ANSWER_MAX   ((size_t)64 << 20) /* a list of 10,000 containers has about 30 MiB */
+#define IDLE_MAX     64                 /* connections kept; one thread of a worker uses one */
+#define MESSAGE_MAX  400                /* of the engine's own words in the log */
 
 struct docker_api {
-	char           *socket, *base;	/* unix socket or NULL; scheme and host */
+	char *socket, *base; /* unix socket or NULL; scheme and host */
 	pthread_mutex_t lock;
-	struct httpc   *idle[IDLE_MAX];
-	size_t          nidle;
+	struct httpc *idle[IDLE_MAX];
+	size_t nidle;
 };
 
 struct docker_api *docker_api_open(const struct conf *cf, struct fault *f)
@@ -87,20 +87,31 @@ static void log_refusal(const struct docker_call *c, const struct httpc_resp *rs
 	char text[MESSAGE_MAX];
 
 	snprintf(text, sizeof(text), "%s", rs->body ? rs->body : "");
-	log_warn("docker.refused", S("method", c->method), S("path", c->path), I("status", rs->status), S("answer", text));
+	log_warn("docker.refused", S("method", c->method), S("path", c->path),
+		 I("status", rs->status), S("answer", text));
 }
 
-int docker_api_do(struct docker_api *d, const struct docker_call *c, int expected, struct httpc_resp *rs, struct arena *a,
-		  struct fault *f)
+int docker_api_do(struct docker_api *d, const struct docker_call *c, int expected,
+		  struct httpc_resp *rs, struct arena *a, struct fault *f)
 {
-	const char *url = c->path ? arena_printf(a, "%s" VERSION_PATH "%s", d->base, c->path) : NULL;
+	const char *url =
+		c->path ? arena_printf(a, "%s" VERSION_PATH "%s", d->base, c->path) : NULL;
 	struct httpc *h = url ? take(d) : NULL;
 	bool post = !strcmp(c->method, "POST"), taken;
 	struct httpc_req rq = {
-		.method = c->method, .url = url, .unix_socket = d->socket, .deadline = c->deadline, .watch_fd = -1,
-		.body = c->body ? c->body : post ? "" : NULL, .max_body = ANSWER_MAX,
+		.method = c->method,
+		.url = url,
+		.unix_socket = d->socket,
+		.deadline = c->deadline,
+		.watch_fd = -1,
+		.body = c->body ? c->body
+			: post  ? ""
+				: NULL,
+		.max_body = ANSWER_MAX,
 		.body_len = c->body && !c->body_len ? strlen(c->body) : c->body_len,
-		.content_type = c->type ? c->type : "application/json", .sink = c->sink, .sink_arg = c->sink_arg,
+		.content_type = c->type ? c->type : "application/json",
+		.sink = c->sink,
+		.sink_arg = c->sink_arg,
 	};
 	int rc;
 
@@ -108,7 +119,7 @@ int docker_api_do(struct docker_api *d, const struct docker_call *c, int expecte
 		return fault_set(f, FAULT_INTERNAL, "request memory");
 	rc = httpc_do(h, &rq, rs, a, f);
 	if (rc < 0) {
-		httpc_free(h);		/* an answer given up in the middle: not a connection to use again */
+		httpc_free(h); /* an answer given up in the middle: not a connection to use again */
 		return -1;
 	}
 	give_back(d, h);
@@ -120,7 +131,8 @@ int docker_api_do(struct docker_api *d, const struct docker_call *c, int expecte
 
 char *docker_api_escape(const char *s, struct arena *a)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 	char *out = arena_alloc(a, 3 * strlen(s) + 1), *to = out;
 
 	for (; out && *s; s++) {

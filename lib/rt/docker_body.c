@@ -42,7 +42,8 @@ static struct json_object *labels(const struct rt_spec *sp, const struct docker_
 	return jsn_str(o, "sandbox.container", sp->name);
 }
 
-static struct json_object *volume(const struct rt_spec *sp, const struct docker_place *p, const char *name, const char *to)
+static struct json_object *volume(const struct rt_spec *sp, const struct docker_place *p,
+				  const char *name, const char *to)
 {
 	struct json_object *o = jsn_str(jsn_str(object(), "Type", "volume"), "Source", name);
 
@@ -58,9 +59,11 @@ static struct json_object *bind(const char *from, const char *to, bool read_only
 	return jsn_put(o, "BindOptions", jsn_str(object(), "Propagation", "rprivate"));
 }
 
-static struct json_object *mounts(const struct rt_spec *sp, const struct docker_place *p, struct arena *a)
+static struct json_object *mounts(const struct rt_spec *sp, const struct docker_place *p,
+				  struct arena *a)
 {
-	const char *workspace = docker_volume_workspace(sp->name, a), *state = docker_volume_state(sp->name, a);
+	const char *workspace = docker_volume_workspace(sp->name, a),
+		   *state = docker_volume_state(sp->name, a);
 	struct json_object *arr = json_object_new_array();
 
 	if (!workspace || !state) {
@@ -110,17 +113,19 @@ static struct json_object *log_config(void)
 
 static struct json_object *limits(struct json_object *o, const struct rt_spec *sp)
 {
-	struct json_object *core = jsn_int(jsn_int(jsn_str(object(), "Name", "core"), "Soft", 0), "Hard", 0);
+	struct json_object *core =
+		jsn_int(jsn_int(jsn_str(object(), "Name", "core"), "Soft", 0), "Hard", 0);
 
 	o = jsn_int(o, "Memory", sp->memory_bytes);
-	o = jsn_int(o, "MemorySwap", sp->memory_bytes);	/* both together: equal means no swap */
+	o = jsn_int(o, "MemorySwap", sp->memory_bytes); /* both together: equal means no swap */
 	o = jsn_int(o, "NanoCpus", sp->cpu_millis * 1000000);
 	o = jsn_int(o, "CpuShares", spec_cpu_shares(sp));
 	o = jsn_int(o, "PidsLimit", spec_pids(sp));
 	return jsn_put(o, "Ulimits", jsn_push(json_object_new_array(), core));
 }
 
-static struct json_object *host_config(const struct rt_spec *sp, const struct docker_place *p, struct arena *a)
+static struct json_object *host_config(const struct rt_spec *sp, const struct docker_place *p,
+				       struct arena *a)
 {
 	static const char *const all[] = { "ALL", NULL };
 	struct json_object *o = jsn_str(object(), "NetworkMode", sp->egress ? p->network : "none");
@@ -142,11 +147,14 @@ static struct json_object *host_config(const struct rt_spec *sp, const struct do
 	return limits(o, sp);
 }
 
-static struct json_object *config(const struct rt_spec *sp, const struct docker_place *p, struct arena *a)
+static struct json_object *config(const struct rt_spec *sp, const struct docker_place *p,
+				  struct arena *a)
 {
 	static const char *const none[] = { "NONE", NULL }, *const entry[] = { SPEC_PROGRAM, NULL };
-	char *user = arena_printf(a, "%lld:%lld", (long long)sp->run_as_user, (long long)sp->run_as_user);
-	struct json_object *o = jsn_str(jsn_str(object(), "Image", sp->image), "Hostname", "sandbox");
+	char *user = arena_printf(a, "%lld:%lld", (long long)sp->run_as_user,
+				  (long long)sp->run_as_user);
+	struct json_object *o =
+		jsn_str(jsn_str(object(), "Image", sp->image), "Hostname", "sandbox");
 
 	o = jsn_str(jsn_str(o, "User", user), "WorkingDir", "/workspace");
 	o = jsn_put(o, "Env", strings(sp->env));

@@ -6,16 +6,17 @@
 
 #include "runtime.h"
 
-#define DOCKER_SPEC_LABEL "sandbox.spec"	/* SHA-256 of the body: equal, and a half-made container is ours to finish */
+#define DOCKER_SPEC_LABEL \
+	"sandbox.spec" /* SHA-256 of the body: equal, and a half-made container is ours to finish */
 
 /* Facts about this host and its engine. */
 struct docker_place {
 	const char *deployment;
-	const char *socket_dir;		/* of the container, on the host */
-	const char *control_dir;	/* NULL: the control plane is not on a unix socket */
-	const char *network;		/* egress network */
-	const char *runtime;		/* engine runtime; "": the engine's default */
-	const char *apparmor;		/* profile name; NULL: the host has no AppArmor */
+	const char *socket_dir;  /* of the container, on the host */
+	const char *control_dir; /* NULL: the control plane is not on a unix socket */
+	const char *network;     /* egress network */
+	const char *runtime;     /* engine runtime; "": the engine's default */
+	const char *apparmor;    /* profile name; NULL: the host has no AppArmor */
 };
 
 /* Body of POST /containers/create. NULL: the arena is full. */
@@ -39,11 +40,13 @@ struct docker_found {
 };
 
 /* -1: not of that form. Strings are arena-owned. */
-int docker_read_inspect(const char *text, size_t len, struct docker_found *, struct arena *) MUST_CHECK;
+int docker_read_inspect(const char *text, size_t len, struct docker_found *,
+			struct arena *) MUST_CHECK;
 
 /* One element of GET /containers/json; the name without its slash. */
 struct json_object;
-int docker_read_listed(struct json_object *, const char **name, struct docker_found *, struct arena *) MUST_CHECK;
+int docker_read_listed(struct json_object *, const char **name, struct docker_found *,
+		       struct arena *) MUST_CHECK;
 
 /* RepoTags of GET /images/json as a JSON array of names. NULL: not of that form, or the arena is full. */
 const char *docker_read_images(const char *text, size_t len, struct arena *) MUST_CHECK;
@@ -53,12 +56,12 @@ const char *docker_read_images(const char *text, size_t len, struct arena *) MUS
  * Feed bytes as they come; what is kept are the last `max` bytes of text. Starts zeroed, ends with docker_log_text().
  */
 struct docker_log {
-	char         *buf;
-	size_t        len, max;
+	char *buf;
+	size_t len, max;
 	unsigned char head[8];
-	size_t        nhead, left;
+	size_t nhead, left;
 };
 
-int docker_log_feed(struct docker_log *, const char *, size_t) MUST_CHECK;	/* -1: no memory */
+int docker_log_feed(struct docker_log *, const char *, size_t) MUST_CHECK; /* -1: no memory */
 /* Valid UTF-8, arena-owned; frees the buffer. NULL: arena full. */
 char *docker_log_text(struct docker_log *, struct arena *) MUST_CHECK;

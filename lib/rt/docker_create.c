@@ -5,25 +5,29 @@
 #include "egress.h"
 #include "spec.h"
 
-#define UNDO_MS	 4000	/* kept back from the deadline, so that a failed create can be taken back within it */
-#define POLL_US	 20000	/* between tries while the name is being freed */
+#define UNDO_MS \
+	4000 /* kept back from the deadline, so that a failed create can be taken back within it */
+#define POLL_US 20000 /* between tries while the name is being freed */
 
 struct making {
-	struct docker_job     j;
+	struct docker_job j;
 	const struct rt_spec *sp;
-	const char           *body, *path;
-	struct rt_status     *out;
-	bool                  pulled;
-	bool                  running;		/* it was there already */
-	bool                  keep;		/* not made by this call: not ours to take back */
+	const char *body, *path;
+	struct rt_status *out;
+	bool pulled;
+	bool running; /* it was there already */
+	bool keep;    /* not made by this call: not ours to take back */
 };
 
 static const char *body_of(struct rt *rt, const struct rt_spec *sp, struct arena *a)
 {
 	struct docker_place p = {
-		.deployment = rt->cf->runtime_deployment, .socket_dir = rt_socket_dir(rt->cf, sp->name, a),
-		.control_dir = spec_control_dir(rt->cf, a), .network = rt->cf->network_egress_network,
-		.runtime = rt->cf->runtime_runtime_class, .apparmor = apparmor_option(),
+		.deployment = rt->cf->runtime_deployment,
+		.socket_dir = rt_socket_dir(rt->cf, sp->name, a),
+		.control_dir = spec_control_dir(rt->cf, a),
+		.network = rt->cf->network_egress_network,
+		.runtime = rt->cf->runtime_runtime_class,
+		.apparmor = apparmor_option(),
 	};
 
 	return p.socket_dir ? docker_body(sp, &p, a) : NULL;
@@ -34,8 +38,15 @@ static int pull(struct making *m)
 {
 	const struct docker_job *j = &m->j;
 	const char *name = docker_api_escape(m->sp->image, j->a);
-	const char *tag = strchr(m->sp->image, '@') || strchr(strrchr(m->sp->image, '/') ?: m->sp->image, ':') ? "" : "&tag=latest";
-	int st = name ? docker_simple(j, "POST", arena_printf(j->a, "/images/create?fromImage=%s%s", name, tag), 404) : -1;
+	const char *tag =
+		strchr(m->sp->image, '@') || strchr(strrchr(m->sp->image, '/') ?: m->sp->image, ':')
+			? ""
+			: "&tag=latest";
+	int st =
+		name ? docker_simple(j, "POST",
+				     arena_printf(j->a, "/images/create?fromImage=%s%s", name, tag),
+				     404)
+		     : -1;
 
 	m->pulled = true;
 	log_info("image.pull", S("image", m->sp->image), I("status", st));
@@ -45,7 +56,8 @@ static int pull(struct making *m)
 static int no_image(struct making *m)
 {
 	m->out->why = RT_WHY_IMAGE_MISSING;
-	return fault_set(m->j.f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is not on this node", m->sp->image);
+	return fault_set(m->j.f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is not on this node",
+			 m->sp->image);
 }
 
 static int refused(struct making *m, const char *what)
@@ -79,7 +91,9 @@ static int adopt(struct making *m)
 static int have_container(struct making *m)
 {
 	const struct docker_job *j = &m->j;
-	struct docker_call c = { .method = "POST", .path = m->path, .body = m->body, .deadline = j->deadline };
+	struct docker_call c = {
+		.method = "POST", .path = m->path, .body = m->body, .deadline = j->deadline
+	};
 
 	if (str_eq(j->rt->cf->runtime_image_pull, "always") && pull(m) < 0)
 		return -1;
@@ -115,7 +129,8 @@ static int start(struct making *m)
 	if (!m->running) {
 		if (docker_own_volumes(j, m->sp) < 0)
 			return -1;
-		st = docker_simple(j, "POST", arena_printf(j->a, "/containers/%s/start", j->name), 304);
+		st = docker_simple(j, "POST", arena_printf(j->a, "/containers/%s/start", j->name),
+				   304);
 		if (st < 0)
 			return -1;
 		if (st != 204 && st != 304)
@@ -123,7 +138,7 @@ static int start(struct making *m)
 	}
 	st = docker_look(j, &now);
 	if (st == 0)
-		return refused(m, "kept");	/* removed by another meanwhile */
+		return refused(m, "kept"); /* removed by another meanwhile */
 	if (st > 0)
 		*m->out = now.st;
 	return st < 0 ? -1 : 0;
@@ -139,13 +154,16 @@ static void undo(struct making *m, int64_t deadline)
 		log_warn("docker.undo", S("container_id", j.name), S("error", own.detail));
 }
 
-int docker_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline, struct rt_status *out, struct arena *a,
-		  struct fault *f)
+int docker_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline, struct rt_status *out,
+		  struct arena *a, struct fault *f)
 {
 	int64_t room = deadline - clock_ms();
 	struct making m = {
-		.j = { rt, sp->name, room > 3 * UNDO_MS ? deadline - UNDO_MS : deadline, a, f }, .sp = sp, .out = out,
-		.body = body_of(rt, sp, a), .path = arena_printf(a, "/containers/create?name=%s", sp->name),
+		.j = { rt, sp->name, room > 3 * UNDO_MS ? deadline - UNDO_MS : deadline, a, f },
+		.sp = sp,
+		.out = out,
+		.body = body_of(rt, sp, a),
+		.path = arena_printf(a, "/containers/create?name=%s", sp->name),
 	};
 
 	*out = (struct rt_status){ .exit_code = -1, .why = RT_WHY_REFUSED };
@@ -158,7 +176,7 @@ int docker_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline, str
 	out->why = RT_WHY_UNREACHABLE;
 	if (have_container(&m) == 0 && start(&m) == 0)
 		return 0;
-	if (!m.keep)	/* what was there has a workspace and perhaps undelivered results */
+	if (!m.keep) /* what was there has a workspace and perhaps undelivered results */
 		undo(&m, deadline);
 	return -1;
 }

@@ -4,11 +4,15 @@
 #include "../base/text.h"
 #include "docker_body.h"
 
-#define FRAME_TEXT 2	/* highest stream number: 0 stdin, 1 stdout, 2 stderr */
+#define FRAME_TEXT 2 /* highest stream number: 0 stdin, 1 stdout, 2 stderr */
 
-static const struct { const char *word; enum rt_state state; } states[] = {
-	{ "created", RT_STARTING }, { "running", RT_RUNNING }, { "restarting", RT_STARTING }, { "paused", RT_RUNNING },
-	{ "exited", RT_EXITED }, { "dead", RT_EXITED }, { "removing", RT_EXITED },
+static const struct {
+	const char *word;
+	enum rt_state state;
+} states[] = {
+	{ "created", RT_STARTING }, { "running", RT_RUNNING }, { "restarting", RT_STARTING },
+	{ "paused", RT_RUNNING },   { "exited", RT_EXITED },   { "dead", RT_EXITED },
+	{ "removing", RT_EXITED },
 };
 
 static enum rt_state state_of(const char *word)
@@ -23,14 +27,17 @@ static struct json_object *member(struct json_object *o, const char *name)
 {
 	struct json_object *v = NULL;
 
-	return json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, name, &v) ? v : NULL;
+	return json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, name, &v)
+		       ? v
+		       : NULL;
 }
 
 static const char *text_of(struct json_object *o, const char *name, struct arena *a)
 {
 	struct json_object *v = member(o, name);
 
-	return json_object_is_type(v, json_type_string) ? arena_strdup(a, json_object_get_string(v)) : NULL;
+	return json_object_is_type(v, json_type_string) ? arena_strdup(a, json_object_get_string(v))
+							: NULL;
 }
 
 static void read_labels(struct json_object *l, struct docker_found *out, struct arena *a)
@@ -51,18 +58,23 @@ int docker_read_inspect(const char *text, size_t len, struct docker_found *out, 
 	if (!word || !(out->st.runtime_id = text_of(o, "Id", a)))
 		return -1;
 	out->st.state = state_of(word);
-	out->st.exit_code = out->st.state == RT_EXITED ? json_object_get_int(member(st, "ExitCode")) : -1;
+	out->st.exit_code =
+		out->st.state == RT_EXITED ? json_object_get_int(member(st, "ExitCode")) : -1;
 	out->st.oom_killed = json_object_get_boolean(member(st, "OOMKilled"));
 	out->st.image_digest = text_of(o, "Image", a);
-	out->never_started = str_eq(word, "created") || str_starts(started, "0001-");	/* Go's zero time */
+	out->never_started =
+		str_eq(word, "created") || str_starts(started, "0001-"); /* Go's zero time */
 	read_labels(member(member(o, "Config"), "Labels"), out, a);
 	return 0;
 }
 
-int docker_read_listed(struct json_object *o, const char **name, struct docker_found *out, struct arena *a)
+int docker_read_listed(struct json_object *o, const char **name, struct docker_found *out,
+		       struct arena *a)
 {
 	struct json_object *names = member(o, "Names");
-	struct json_object *first = json_object_is_type(names, json_type_array) ? json_object_array_get_idx(names, 0) : NULL;
+	struct json_object *first = json_object_is_type(names, json_type_array)
+					    ? json_object_array_get_idx(names, 0)
+					    : NULL;
 	const char *slashed = json_object_get_string(first), *status = text_of(o, "Status", a);
 	int code;
 
@@ -142,8 +154,8 @@ int docker_log_feed(struct docker_log *l, const char *p, size_t n)
 			l->head[l->nhead++] = (unsigned char)*p++;
 			n--;
 			if (l->nhead == sizeof(l->head)) {
-				l->left = (size_t)l->head[4] << 24 | (size_t)l->head[5] << 16 | (size_t)l->head[6] << 8 |
-					  l->head[7];
+				l->left = (size_t)l->head[4] << 24 | (size_t)l->head[5] << 16 |
+					  (size_t)l->head[6] << 8 | l->head[7];
 				l->nhead = 0;
 				if (l->head[0] > FRAME_TEXT)
 					return -1;

@@ -15,9 +15,9 @@
 
 /* The first block of an archive says who owns the directory; the rest is not wanted. */
 struct head {
-	char   block[TAR_BLOCK];
+	char block[TAR_BLOCK];
 	size_t n;
-	bool   refused;		/* an error message came instead */
+	bool refused; /* an error message came instead */
 };
 
 static int take_head(void *arg, const struct httpc_resp *rs, const char *p, size_t n)
@@ -31,24 +31,35 @@ static int take_head(void *arg, const struct httpc_resp *rs, const char *p, size
 	return 0;
 }
 
-static bool owned(const struct docker_job *j, const char *dir, int64_t uid, unsigned int need, unsigned int forbid)
+static bool owned(const struct docker_job *j, const char *dir, int64_t uid, unsigned int need,
+		  unsigned int forbid)
 {
 	struct fault own = { 0 };
 	struct head h = { .n = 0 };
-	struct docker_call c = { .method = "GET", .deadline = j->deadline, .sink = take_head, .sink_arg = &h,
-				 .path = arena_printf(j->a, "/containers/%s/archive?path=%s", j->name, dir) };
+	struct docker_call c = { .method = "GET",
+				 .deadline = j->deadline,
+				 .sink = take_head,
+				 .sink_arg = &h,
+				 .path = arena_printf(j->a, "/containers/%s/archive?path=%s",
+						      j->name, dir) };
 	struct tar_entry e;
 	struct httpc_resp rs;
 
-	if (docker_api_do(j->rt->api, &c, 0, &rs, j->a, &own) < 0 || h.n < sizeof(h.block) || h.refused)
+	if (docker_api_do(j->rt->api, &c, 0, &rs, j->a, &own) < 0 || h.n < sizeof(h.block) ||
+	    h.refused)
 		return false;
-	return tar_head(h.block, &e) && e.uid == uid && e.gid == uid && (e.mode & need) == need && !(e.mode & forbid);
+	return tar_head(h.block, &e) && e.uid == uid && e.gid == uid && (e.mode & need) == need &&
+	       !(e.mode & forbid);
 }
 
-static int unpack(const struct docker_job *j, const char *container, const char *dir, const struct tar_entry *e, size_t n)
+static int unpack(const struct docker_job *j, const char *container, const char *dir,
+		  const struct tar_entry *e, size_t n)
 {
-	struct docker_call c = { .method = "PUT", .type = "application/x-tar", .deadline = j->deadline,
-				 .path = arena_printf(j->a, "/containers/%s/archive?path=%s", container, dir) };
+	struct docker_call c = { .method = "PUT",
+				 .type = "application/x-tar",
+				 .deadline = j->deadline,
+				 .path = arena_printf(j->a, "/containers/%s/archive?path=%s",
+						      container, dir) };
 	struct httpc_resp rs;
 	int st;
 
@@ -57,7 +68,8 @@ static int unpack(const struct docker_job *j, const char *container, const char 
 	st = docker_api_do(j->rt->api, &c, 0, &rs, j->a, j->f);
 	if (st == 200 || st < 0)
 		return st < 0 ? -1 : 0;
-	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not prepare the container's volumes");
+	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+			 "the engine could not prepare the container's volumes");
 }
 
 static struct json_object *mount_of(const char *name, const char *to)
@@ -69,7 +81,8 @@ static struct json_object *mount_of(const char *name, const char *to)
 
 static const char *helper_body(const struct docker_job *j, const struct rt_spec *sp)
 {
-	struct json_object *mounts = json_object_new_array(), *entry = json_object_new_array(), *host, *labels;
+	struct json_object *mounts = json_object_new_array(), *entry = json_object_new_array(),
+			   *host, *labels;
 	AUTO_JSON struct json_object *o = jsn_str(json_object_new_object(), "Image", sp->image);
 	const char *text;
 	size_t n;
@@ -92,21 +105,30 @@ char *docker_helper_name(const char *name, struct arena *a)
 /* 409: one that a killed creator left; it is made for exactly this. */
 static int make_helper(const struct docker_job *j, const struct rt_spec *sp, const char *helper)
 {
-	struct docker_call c = { .method = "POST", .deadline = j->deadline, .body = helper_body(j, sp),
+	struct docker_call c = { .method = "POST",
+				 .deadline = j->deadline,
+				 .body = helper_body(j, sp),
 				 .path = arena_printf(j->a, "/containers/create?name=%s", helper) };
 	struct httpc_resp rs;
 	int st = c.body ? docker_api_do(j->rt->api, &c, 409, &rs, j->a, j->f) : -1;
 
 	if (st == 201 || st == 409 || st < 0)
 		return st < 0 ? -1 : 0;
-	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE, "the engine could not prepare the container's volumes");
+	return fault_set(j->f, FAULT_RUNTIME_UNAVAILABLE,
+			 "the engine could not prepare the container's volumes");
 }
 
 static int chown_by_helper(const struct docker_job *j, const struct rt_spec *sp)
 {
 	const struct tar_entry dirs[] = {
-		{ .name = "workspace/", .mode = 0755, .uid = sp->run_as_user, .gid = sp->run_as_user },
-		{ .name = "var/lib/sandbox-executor/", .mode = 0700, .uid = sp->run_as_user, .gid = sp->run_as_user },
+		{ .name = "workspace/",
+		  .mode = 0755,
+		  .uid = sp->run_as_user,
+		  .gid = sp->run_as_user },
+		{ .name = "var/lib/sandbox-executor/",
+		  .mode = 0700,
+		  .uid = sp->run_as_user,
+		  .gid = sp->run_as_user },
 	};
 	const char *helper = docker_helper_name(j->name, j->a);
 	int rc;
@@ -116,7 +138,8 @@ static int chown_by_helper(const struct docker_job *j, const struct rt_spec *sp)
 	if (make_helper(j, sp, helper) < 0)
 		return -1;
 	rc = unpack(j, helper, "/", dirs, ARRAY_LEN(dirs));
-	if (docker_simple(j, "DELETE", arena_printf(j->a, "/containers/%s?force=1", helper), 404) < 0)
+	if (docker_simple(j, "DELETE", arena_printf(j->a, "/containers/%s?force=1", helper), 404) <
+	    0)
 		return -1;
 	return rc;
 }
@@ -131,13 +154,18 @@ static int ready(const struct docker_job *j, const struct rt_spec *sp)
 		return -1;
 	if (now.user && text_int(now.user, 0, INT32_MAX, &user) && user == sp->run_as_user)
 		return 1;
-	return owned(j, WORKSPACE, sp->run_as_user, 0700, 0) && owned(j, STATE_DIR, sp->run_as_user, 0700, 0077);
+	return owned(j, WORKSPACE, sp->run_as_user, 0700, 0) &&
+	       owned(j, STATE_DIR, sp->run_as_user, 0700, 0077);
 }
 
 int docker_own_volumes(const struct docker_job *j, const struct rt_spec *sp)
 {
-	const struct tar_entry token = { .name = "token", .mode = 0400, .uid = sp->run_as_user, .gid = sp->run_as_user,
-					 .data = sp->token, .len = strlen(sp->token) };
+	const struct tar_entry token = { .name = "token",
+					 .mode = 0400,
+					 .uid = sp->run_as_user,
+					 .gid = sp->run_as_user,
+					 .data = sp->token,
+					 .len = strlen(sp->token) };
 	int rc = ready(j, sp);
 
 	if (rc < 0 || (rc == 0 && chown_by_helper(j, sp) < 0))

@@ -4,8 +4,8 @@
 #include "../base/jsn.h"
 #include "docker.h"
 
-#define ARENA_MAX ((size_t)128 << 20)	/* a list of 10,000 containers, as text and as strings */
-#define LOG_MAX	  ((size_t)1 << 20)	/* CONTRACT 8.1 */
+#define ARENA_MAX ((size_t)128 << 20) /* a list of 10,000 containers, as text and as strings */
+#define LOG_MAX   ((size_t)1 << 20)   /* CONTRACT 8.1 */
 #define LINES_MAX 10000
 
 /* GET, to be 200 with a JSON body. */
@@ -26,7 +26,8 @@ static struct json_object *get(const struct docker_job *j, const char *path)
 }
 
 int docker_each(struct rt *rt, int64_t deadline,
-		int (*fn)(const char *, const char *, const struct rt_status *, void *), void *arg, struct fault *f)
+		int (*fn)(const char *, const char *, const struct rt_status *, void *), void *arg,
+		struct fault *f)
 {
 	struct arena *a = arena_new(ARENA_MAX);
 	struct docker_job j = { rt, NULL, deadline, a, f };
@@ -36,8 +37,10 @@ int docker_each(struct rt *rt, int64_t deadline,
 
 	if (!a)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
-	filter = arena_printf(a, "/containers/json?all=1&filters=%%7B%%22label%%22%%3A%%5B%%22sandbox.deployment%%3D%s%%22%%5D%%7D",
-			      rt->cf->runtime_deployment);
+	filter = arena_printf(
+		a,
+		"/containers/json?all=1&filters=%%7B%%22label%%22%%3A%%5B%%22sandbox.deployment%%3D%s%%22%%5D%%7D",
+		rt->cf->runtime_deployment);
 	list = get(&j, filter);
 	n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 	for (size_t i = 0; i < n; i++) {
@@ -46,7 +49,7 @@ int docker_each(struct rt *rt, int64_t deadline,
 
 		if (docker_read_listed(json_object_array_get_idx(list, i), &name, &c, a) < 0 ||
 		    !str_eq(c.deployment, rt->cf->runtime_deployment))
-			continue;	/* one that is being removed has no name any more */
+			continue; /* one that is being removed has no name any more */
 		if (fn(name, c.session, &c.st, arg))
 			break;
 	}
@@ -59,13 +62,19 @@ static int take_log(void *arg, const struct httpc_resp *rs, const char *p, size_
 	return rs->status == 200 ? docker_log_feed(arg, p, n) : 0;
 }
 
-int docker_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const char **text, struct arena *a,
-		struct fault *f)
+int docker_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const char **text,
+		struct arena *a, struct fault *f)
 {
 	int lines = tail < 0 ? 0 : tail > LINES_MAX ? LINES_MAX : tail;
 	struct docker_log log = { .max = LOG_MAX };
-	struct docker_call c = { .method = "GET", .deadline = deadline, .sink = take_log, .sink_arg = &log,
-				 .path = arena_printf(a, "/containers/%s/logs?stdout=1&stderr=1&tail=%d", name, lines) };
+	struct docker_call c = {
+		.method = "GET",
+		.deadline = deadline,
+		.sink = take_log,
+		.sink_arg = &log,
+		.path = arena_printf(a, "/containers/%s/logs?stdout=1&stderr=1&tail=%d", name,
+				     lines)
+	};
 	struct httpc_resp rs;
 	int st = docker_api_do(rt->api, &c, 404, &rs, a, f);
 
@@ -74,13 +83,16 @@ int docker_logs(struct rt *rt, const char *name, int tail, int64_t deadline, con
 		return -1;
 	if (st == 404)
 		return 0;
-	return st == 200 && *text ? 1 : fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the engine's answer could not be read");
+	return st == 200 && *text ? 1
+				  : fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+					      "the engine's answer could not be read");
 }
 
 static int64_t number(struct json_object *o, const char *const *path)
 {
 	for (; *path; path++)
-		if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, *path, &o))
+		if (!json_object_is_type(o, json_type_object) ||
+		    !json_object_object_get_ex(o, *path, &o))
 			return -1;
 	return json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
 }
@@ -98,7 +110,8 @@ static int64_t memory_used(struct json_object *o)
 	return all < 0 || cache < 0 || cache > all ? all : all - cache;
 }
 
-int docker_stats(struct rt *rt, const char *name, int64_t deadline, struct rt_usage *out, struct fault *f)
+int docker_stats(struct rt *rt, const char *name, int64_t deadline, struct rt_usage *out,
+		 struct fault *f)
 {
 	struct arena *a = arena_new((size_t)4 << 20);
 	struct docker_job j = { rt, name, deadline, a, f };
@@ -109,7 +122,8 @@ int docker_stats(struct rt *rt, const char *name, int64_t deadline, struct rt_us
 	if (!a)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
 	/* one-shot is of 1.41: an older engine takes a second sample, a second later. */
-	if ((o = get(&j, arena_printf(a, "/containers/%s/stats?stream=false&one-shot=true", name)))) {
+	if ((o = get(&j,
+		     arena_printf(a, "/containers/%s/stats?stream=false&one-shot=true", name)))) {
 		ns = NUMBER(o, "cpu_stats", "cpu_usage", "total_usage");
 		out->cpu_ms = ns < 0 ? -1 : ns / 1000000;
 		out->memory_bytes = memory_used(o);
@@ -138,10 +152,13 @@ static void read_load(struct rt_probe *out)
 		out->mem_usage = 1.0 - (double)available / (double)out->total_memory_bytes;
 }
 
-int docker_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct arena *a, struct fault *f)
+int docker_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct arena *a,
+		 struct fault *f)
 {
 	struct docker_job j = { rt, NULL, deadline, a, f };
-	struct docker_call images = { .method = "GET", .path = "/images/json", .deadline = deadline };
+	struct docker_call images = { .method = "GET",
+				      .path = "/images/json",
+				      .deadline = deadline };
 	AUTO_JSON struct json_object *info = get(&j, "/info");
 	struct json_object *version;
 	struct httpc_resp rs;
@@ -154,13 +171,15 @@ int docker_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct a
 	out->total_memory_bytes = NUMBER(info, "MemTotal");
 	if (!json_object_object_get_ex(info, "ServerVersion", &version))
 		version = NULL;
-	out->version = arena_printf(a, "docker %s", version ? json_object_get_string(version) : "unknown");
+	out->version =
+		arena_printf(a, "docker %s", version ? json_object_get_string(version) : "unknown");
 	if (docker_api_local(rt->api))
 		read_load(out);
 	if ((st = docker_api_do(rt->api, &images, 0, &rs, a, f)) < 0)
 		return -1;
 	out->images_json = st == 200 ? docker_read_images(rs.body, rs.len, a) : NULL;
 	if (!out->version || !out->images_json)
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the engine's answer could not be read");
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				 "the engine's answer could not be read");
 	return 0;
 }

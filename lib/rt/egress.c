@@ -13,18 +13,18 @@
 #include "../digest.h"
 #include "docker_api.h"
 
-#define RULE_MS	      10000	/* one change, the wait for the packet filter's lock included */
+#define RULE_MS       10000 /* one change, the wait for the packet filter's lock included */
 #define ENGINE_MS     20000
-#define RESOLVERS_MAX 3		/* MAXNS of resolv.h */
+#define RESOLVERS_MAX 3 /* MAXNS of resolv.h */
 #define ARGS_MAX      24
-#define BOOT_ID	      "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID       "/proc/sys/kernel/random/boot_id"
 
 struct names {
 	const struct conf *cf;
-	struct arena      *a;
-	struct fault      *f;
-	char               bridge[16], chain[20];	/* IFNAMSIZ; chains have 28 */
-	char               subnet[64];
+	struct arena *a;
+	struct fault *f;
+	char bridge[16], chain[20]; /* IFNAMSIZ; chains have 28 */
+	char subnet[64];
 };
 
 static void name_things(struct names *n)
@@ -62,7 +62,9 @@ static int mark(struct names *n)
 	if (tree_make(n->cf->runtime_socket_dir, 0750) == 0)
 		dir = open(n->cf->runtime_socket_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || !name || !boot_id(id) || tree_write(dir, name, id, strlen(id), 0644) < 0)
-		return fault_set(n->f, FAULT_INTERNAL, "the marker of the egress network cannot be written: %s", strerror(errno));
+		return fault_set(n->f, FAULT_INTERNAL,
+				 "the marker of the egress network cannot be written: %s",
+				 strerror(errno));
 	return 0;
 }
 
@@ -71,7 +73,9 @@ static int unmark(struct names *n)
 	char *path = arena_printf(n->a, "%s/%s", n->cf->runtime_socket_dir, marker(n->cf, n->a));
 
 	if (!path || (unlink(path) < 0 && errno != ENOENT))
-		return fault_set(n->f, FAULT_INTERNAL, "the marker of the egress network cannot be removed: %s", strerror(errno));
+		return fault_set(n->f, FAULT_INTERNAL,
+				 "the marker of the egress network cannot be removed: %s",
+				 strerror(errno));
 	return 0;
 }
 
@@ -80,11 +84,13 @@ int egress_ready(const struct conf *cf, struct fault *f)
 	char now[64], then[64] = "", path[512];
 	AUTO_CLOSE int fd = -1;
 
-	snprintf(path, sizeof(path), "%s/.egress-%s", cf->runtime_socket_dir, cf->network_egress_network);
+	snprintf(path, sizeof(path), "%s/.egress-%s", cf->runtime_socket_dir,
+		 cf->network_egress_network);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && read(fd, then, sizeof(then) - 1) > 0 && boot_id(now) && !strcmp(now, then))
 		return 0;
-	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "this node has no egress network: run 'sandboxctl network up' there");
+	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+			 "this node has no egress network: run 'sandboxctl network up' there");
 }
 
 /* ---- packet filter ---- */
@@ -99,10 +105,13 @@ static int filter(struct names *n, const char *tool, const char *line)
 	size_t k = 3;
 	int code = 127;
 
-	for (char *s = copy ? strtok_r(copy, " ", &save) : NULL; s && k < ARGS_MAX - 1; s = strtok_r(NULL, " ", &save))
+	for (char *s = copy ? strtok_r(copy, " ", &save) : NULL; s && k < ARGS_MAX - 1;
+	     s = strtok_r(NULL, " ", &save))
 		args[k++] = s;
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && code == 127; i++) {
-		struct proc_spec sp = { .argv = args, .envp = env, .max_output = 512, .timeout_ms = RULE_MS };
+		struct proc_spec sp = {
+			.argv = args, .envp = env, .max_output = 512, .timeout_ms = RULE_MS
+		};
 		struct proc_result r;
 
 		if (!(args[0] = arena_printf(n->a, "%s/%s", dirs[i], tool)))
@@ -110,7 +119,8 @@ static int filter(struct names *n, const char *tool, const char *line)
 		if (proc_run(&sp, &r) == 0) {
 			code = r.timed_out ? 124 : r.exit_code;
 			if (code)
-				log_debug("egress.rule", S("tool", tool), S("rule", line), I("exit_code", code), S("error", r.err));
+				log_debug("egress.rule", S("tool", tool), S("rule", line),
+					  I("exit_code", code), S("error", r.err));
 		}
 		proc_result_free(&r);
 	}
@@ -121,13 +131,19 @@ static int filter(struct names *n, const char *tool, const char *line)
 
 static int must(struct names *n, int code, const char *what)
 {
-	return code ? fault_set(n->f, FAULT_INTERNAL, "%s: the packet filter refused it (%d); root and iptables are needed", what, code) : 0;
+	return code ? fault_set(
+			      n->f, FAULT_INTERNAL,
+			      "%s: the packet filter refused it (%d); root and iptables are needed",
+			      what, code)
+		    : 0;
 }
 
 /* `rule` stands, before the others of `chain` when it is new. */
 static int insert(struct names *n, const char *tool, const char *chain, const char *rule)
 {
-	return RULE(n, tool, "-C %s %s", chain, rule) == 0 ? 0 : must(n, RULE(n, tool, "-I %s %s", chain, rule), chain);
+	return RULE(n, tool, "-C %s %s", chain, rule) == 0
+		       ? 0
+		       : must(n, RULE(n, tool, "-I %s %s", chain, rule), chain);
 }
 
 /* Names must resolve: the host's own resolvers may be asked, wherever they are. Those on loopback the engine asks for us. */
@@ -139,11 +155,21 @@ static int allow_resolvers(struct names *n)
 	int seen = 0, rc = 0;
 
 	while (r && rc == 0 && seen < RESOLVERS_MAX && fgets(line, sizeof(line), r)) {
-		if (sscanf(line, "nameserver %63s", addr) != 1 || inet_pton(AF_INET, addr, &in) != 1 || str_starts(addr, "127."))
+		if (sscanf(line, "nameserver %63s", addr) != 1 ||
+		    inet_pton(AF_INET, addr, &in) != 1 || str_starts(addr, "127."))
 			continue;
 		seen++;
-		rc = must(n, RULE(n, "iptables", "-A %s -d %s -p udp --dport 53 -j RETURN", n->chain, addr), "resolver") < 0 ||
-		     must(n, RULE(n, "iptables", "-A %s -d %s -p tcp --dport 53 -j RETURN", n->chain, addr), "resolver") < 0 ? -1 : 0;
+		rc = must(n,
+			  RULE(n, "iptables", "-A %s -d %s -p udp --dport 53 -j RETURN", n->chain,
+			       addr),
+			  "resolver") < 0 ||
+				     must(n,
+					  RULE(n, "iptables",
+					       "-A %s -d %s -p tcp --dport 53 -j RETURN", n->chain,
+					       addr),
+					  "resolver") < 0
+			     ? -1
+			     : 0;
 	}
 	if (r)
 		fclose(r);
@@ -166,7 +192,8 @@ static int fill_chain(struct names *n)
 	if (must(n, RULE(n, "iptables", "-F %s", n->chain), "chain") < 0 || allow_resolvers(n) < 0)
 		return -1;
 	for (; *deny; deny++)
-		if (must(n, RULE(n, "iptables", "-A %s -d %s -j REJECT", n->chain, *deny), *deny) < 0)
+		if (must(n, RULE(n, "iptables", "-A %s -d %s -j REJECT", n->chain, *deny), *deny) <
+		    0)
 			return -1;
 	return 0;
 }
@@ -188,7 +215,8 @@ static int rules_up(struct names *n)
 	if (insert(n, "iptables", "INPUT", self) < 0 || insert(n, "iptables", "INPUT", jump) < 0 ||
 	    insert(n, "iptables", forward, jump) < 0)
 		return -1;
-	if (insert(n, "ip6tables", "INPUT", closed) < 0 || insert(n, "ip6tables", "FORWARD", closed) < 0)
+	if (insert(n, "ip6tables", "INPUT", closed) < 0 ||
+	    insert(n, "ip6tables", "FORWARD", closed) < 0)
 		return -1;
 	if (must(n, RULE(n, "iptables", "-D %s %s", forward, closed), forward) < 0)
 		return -1;
@@ -200,10 +228,12 @@ static void rules_down(struct names *n)
 	const char *chains[] = { "INPUT", "FORWARD", "DOCKER-USER" };
 
 	if (n->subnet[0])
-		while (RULE(n, "iptables", "-t nat -D POSTROUTING -s %s ! -o %s -j MASQUERADE", n->subnet, n->bridge) == 0)
+		while (RULE(n, "iptables", "-t nat -D POSTROUTING -s %s ! -o %s -j MASQUERADE",
+			    n->subnet, n->bridge) == 0)
 			;
 	for (size_t i = 0; i < ARRAY_LEN(chains); i++) {
-		while (RULE(n, "iptables", "-D %s -i %s -j %s", chains[i], n->bridge, n->chain) == 0)
+		while (RULE(n, "iptables", "-D %s -i %s -j %s", chains[i], n->bridge, n->chain) ==
+		       0)
 			;
 		while (RULE(n, "iptables", "-D %s -i %s -j REJECT", chains[i], n->bridge) == 0)
 			;
@@ -220,8 +250,10 @@ static void rules_down(struct names *n)
 
 static const char *network_body(struct names *n)
 {
-	struct json_object *opts = jsn_str(json_object_new_object(), "com.docker.network.bridge.name", n->bridge);
-	AUTO_JSON struct json_object *o = jsn_str(json_object_new_object(), "Name", n->cf->network_egress_network);
+	struct json_object *opts =
+		jsn_str(json_object_new_object(), "com.docker.network.bridge.name", n->bridge);
+	AUTO_JSON struct json_object *o =
+		jsn_str(json_object_new_object(), "Name", n->cf->network_egress_network);
 	const char *text;
 	size_t len;
 
@@ -236,8 +268,10 @@ static const char *network_body(struct names *n)
 /* 1 it stands and is ours, 0 there is none, -1. Fills the subnet. */
 static int look(struct names *n, struct docker_api *d)
 {
-	struct docker_call c = { .method = "GET", .deadline = clock_ms() + ENGINE_MS,
-				 .path = arena_printf(n->a, "/networks/%s", n->cf->network_egress_network) };
+	struct docker_call c = { .method = "GET",
+				 .deadline = clock_ms() + ENGINE_MS,
+				 .path = arena_printf(n->a, "/networks/%s",
+						      n->cf->network_egress_network) };
 	struct httpc_resp rs;
 	int st = docker_api_do(d, &c, 404, &rs, n->a, n->f);
 	const char *p;
@@ -245,7 +279,8 @@ static int look(struct names *n, struct docker_api *d)
 	if (st < 0 || st == 404)
 		return st < 0 ? -1 : 0;
 	if (st != 200 || !strstr(rs.body, n->bridge))
-		return fault_set(n->f, FAULT_CONFLICT, "the engine has another network '%.64s'", n->cf->network_egress_network);
+		return fault_set(n->f, FAULT_CONFLICT, "the engine has another network '%.64s'",
+				 n->cf->network_egress_network);
 	p = strstr(rs.body, "\"Subnet\":\"");
 	if (!p || sscanf(p, "\"Subnet\":\"%63[0-9./]", n->subnet) != 1)
 		return fault_set(n->f, FAULT_INTERNAL, "the engine gave the network no addresses");
@@ -254,7 +289,9 @@ static int look(struct names *n, struct docker_api *d)
 
 static int network_up(struct names *n, struct docker_api *d)
 {
-	struct docker_call c = { .method = "POST", .path = "/networks/create", .body = network_body(n),
+	struct docker_call c = { .method = "POST",
+				 .path = "/networks/create",
+				 .body = network_body(n),
 				 .deadline = clock_ms() + ENGINE_MS };
 	struct httpc_resp rs;
 	int st = look(n, d);
@@ -263,14 +300,18 @@ static int network_up(struct names *n, struct docker_api *d)
 		return st < 0 ? -1 : 0;
 	st = c.body ? docker_api_do(d, &c, 409, &rs, n->a, n->f) : -1;
 	if (st != 201 && st != 409)
-		return st < 0 ? -1 : fault_set(n->f, FAULT_INTERNAL, "the engine refused to make the network");
+		return st < 0 ? -1
+			      : fault_set(n->f, FAULT_INTERNAL,
+					  "the engine refused to make the network");
 	return look(n, d) > 0 ? 0 : -1;
 }
 
 static int network_down(struct names *n, struct docker_api *d)
 {
-	struct docker_call c = { .method = "DELETE", .deadline = clock_ms() + ENGINE_MS,
-				 .path = arena_printf(n->a, "/networks/%s", n->cf->network_egress_network) };
+	struct docker_call c = { .method = "DELETE",
+				 .deadline = clock_ms() + ENGINE_MS,
+				 .path = arena_printf(n->a, "/networks/%s",
+						      n->cf->network_egress_network) };
 	struct httpc_resp rs;
 	int st = docker_api_do(d, &c, 404, &rs, n->a, n->f);
 

@@ -8,21 +8,22 @@
 
 #include "../base/jsn.h"
 
-#define MAX_HOPS   8		/* aliases of aliases */
-#define MAX_DEPTH  4		/* registry/organisation/name and one to spare */
+#define MAX_HOPS   8 /* aliases of aliases */
+#define MAX_DEPTH  4 /* registry/organisation/name and one to spare */
 #define MAX_IMAGES 1000
 
 /* ---- names ---- */
 
 bool image_name_ok(const char *s)
 {
-	static const char *const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:@/";
+	static const char *const chars =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:@/";
 	size_t n = strlen(s);
 
 	if (!n || n > IMAGE_NAME_MAX || s[n - 1] == '/' || strspn(s, chars) != n)
 		return false;
 	for (const char *p = s; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
-		if (*p == '.' || *p == '/')	/* hidden, "..", empty */
+		if (*p == '.' || *p == '/') /* hidden, "..", empty */
 			return false;
 	return true;
 }
@@ -57,8 +58,8 @@ static bool read_alias(int dir, const char *name, char out[IMAGE_NAME_MAX + 2])
 }
 
 /* What stands at one name: 1 an image, 2 an alias (name replaced), 0 nothing. */
-static int look(int dir, char name[IMAGE_NAME_MAX + 2], const char *suffix, const struct conf *cf, struct image *out,
-		struct arena *a)
+static int look(int dir, char name[IMAGE_NAME_MAX + 2], const char *suffix, const struct conf *cf,
+		struct image *out, struct arena *a)
 {
 	char path[IMAGE_NAME_MAX + 16];
 	struct stat st;
@@ -74,14 +75,16 @@ static int look(int dir, char name[IMAGE_NAME_MAX + 2], const char *suffix, cons
 	return out->root ? 1 : 0;
 }
 
-int image_find(const struct conf *cf, const char *name, struct image *out, struct arena *a, struct fault *f)
+int image_find(const struct conf *cf, const char *name, struct image *out, struct arena *a,
+	       struct fault *f)
 {
 	AUTO_CLOSE int dir = open(cf->runtime_image_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char at[IMAGE_NAME_MAX + 2];
 
 	*out = (struct image){ 0 };
 	if (!image_name_ok(name))
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "'%.80s' cannot be the name of an image here", name);
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				 "'%.80s' cannot be the name of an image here", name);
 	snprintf(at, sizeof(at), "%s", name);
 	for (int hop = 0; hop < MAX_HOPS; hop++) {
 		const char *slash = strrchr(at, '/');
@@ -95,16 +98,17 @@ int image_find(const struct conf *cf, const char *name, struct image *out, struc
 		if (rc == 0)
 			return out->host = str_eq(at, "host");
 	}
-	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is a circle of aliases", name);
+	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is a circle of aliases",
+			 name);
 }
 
 /* ---- what there is ---- */
 
 struct listing {
-	const struct conf  *cf;
-	struct arena       *a;
+	const struct conf *cf;
+	struct arena *a;
 	struct json_object *names;
-	int                 count;
+	int count;
 };
 
 static void note(struct listing *l, const char *name)
@@ -130,7 +134,8 @@ static void walk(struct listing *l, const char *prefix, int depth)
 	while ((e = readdir(d)) && l->count < MAX_IMAGES) {
 		char name[IMAGE_NAME_MAX + 2];
 
-		if (snprintf(name, sizeof(name), "%s%s", prefix, e->d_name) > IMAGE_NAME_MAX || !image_name_ok(name))
+		if (snprintf(name, sizeof(name), "%s%s", prefix, e->d_name) > IMAGE_NAME_MAX ||
+		    !image_name_ok(name))
 			continue;
 		if (e->d_type == DT_DIR && !image_is_root(dirfd(d), e->d_name)) {
 			if (depth < MAX_DEPTH && strlen(name) < IMAGE_NAME_MAX) {

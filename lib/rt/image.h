@@ -11,11 +11,11 @@
 #include "../base/conf.h"
 #include "../base/fault.h"
 
-#define IMAGE_NAME_MAX 512	/* bytes of image_url, CONTRACT 5 */
+#define IMAGE_NAME_MAX 512 /* bytes of image_url, CONTRACT 5 */
 
 struct image {
-	bool        host;
-	const char *root;	/* directory of the root file system; NULL for host */
+	bool host;
+	const char *root; /* directory of the root file system; NULL for host */
 };
 
 /* Paths of the machine that `host` shows read-only at the same place and that exist; NULL-terminated. */
@@ -34,7 +34,8 @@ bool image_is_root(int parent, const char *name) MUST_CHECK;
 int image_mount_points(int root) MUST_CHECK;
 
 /* 1 found, 0 no such image, -1 a fault (a name that cannot be one, a circle of aliases). */
-int image_find(const struct conf *, const char *name, struct image *out, struct arena *, struct fault *) MUST_CHECK;
+int image_find(const struct conf *, const char *name, struct image *out, struct arena *,
+	       struct fault *) MUST_CHECK;
 
 /* JSON array of the names that are present; NULL: arena full. */
 const char *image_names(const struct conf *, struct arena *) MUST_CHECK;
@@ -43,7 +44,9 @@ const char *image_names(const struct conf *, struct arena *) MUST_CHECK;
  * Puts a directory or a tar file (also compressed) there as `name`, replacing an image of that name in one step.
  * FAULT_CONFLICT while a container of this host runs from the old one.
  */
-int image_import(const struct conf *, const char *name, const char *source, struct fault *) MUST_CHECK;
+int image_import(const struct conf *, const char *name, const char *source,
+		 struct fault *) MUST_CHECK;
 
 /* Makes `name` another name of `target`, which must exist. */
-int image_alias(const struct conf *, const char *name, const char *target, struct fault *) MUST_CHECK;
+int image_alias(const struct conf *, const char *name, const char *target,
+		struct fault *) MUST_CHECK;

@@ -8,21 +8,34 @@
 
 /* /usr, and what programs in it cannot do without. Nothing that holds accounts, keys or addresses of this machine. */
 static const char *const shared[] = {
-	"/usr", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/mime.types", "/etc/protocols",
-	"/etc/services", "/etc/ssl/certs", "/etc/pki/ca-trust/extracted", "/etc/pki/tls/certs",
+	"/usr",
+	"/etc/alternatives",
+	"/etc/fonts",
+	"/etc/ld.so.cache",
+	"/etc/mime.types",
+	"/etc/protocols",
+	"/etc/services",
+	"/etc/ssl/certs",
+	"/etc/pki/ca-trust/extracted",
+	"/etc/pki/tls/certs",
 };
 
-static const struct { const char *name, *to; } links[] = {
-	{ "bin", "usr/bin" }, { "sbin", "usr/sbin" }, { "lib", "usr/lib" }, { "lib64", "usr/lib64" },
-	{ "lib32", "usr/lib32" }, { "etc/mtab", "../proc/self/mounts" },
+static const struct {
+	const char *name, *to;
+} links[] = {
+	{ "bin", "usr/bin" },     { "sbin", "usr/sbin" },   { "lib", "usr/lib" },
+	{ "lib64", "usr/lib64" }, { "lib32", "usr/lib32" }, { "etc/mtab", "../proc/self/mounts" },
 };
 
 static const char *const dirs[] = { "etc", "usr", "home", "root", "var/tmp" };
 
-static const struct { const char *name, *text; } files[] = {
+static const struct {
+	const char *name, *text;
+} files[] = {
 	{ "hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n" },
 	{ "hostname", "sandbox\n" },
-	{ "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n" },
+	{ "nsswitch.conf",
+	  "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n" },
 	{ "resolv.conf", "" },
 };
 
@@ -43,10 +56,13 @@ static int make_accounts(int etc, int64_t uid)
 	char passwd[512], group[128];
 	int p, g;
 
-	p = snprintf(passwd, sizeof(passwd), "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+	p = snprintf(passwd, sizeof(passwd),
+		     "root:x:0:0:root:/root:/usr/sbin/nologin\n"
 		     "sandbox:x:%lld:%lld:sandbox:/workspace:/bin/sh\n"
-		     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", (long long)uid, (long long)uid);
-	g = snprintf(group, sizeof(group), "root:x:0:\nsandbox:x:%lld:\nnogroup:x:65534:\n", (long long)uid);
+		     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+		     (long long)uid, (long long)uid);
+	g = snprintf(group, sizeof(group), "root:x:0:\nsandbox:x:%lld:\nnogroup:x:65534:\n",
+		     (long long)uid);
 	if (tree_write(etc, "passwd", passwd, (size_t)p, 0644) < 0)
 		return -1;
 	return tree_write(etc, "group", group, (size_t)g, 0644);

@@ -11,13 +11,27 @@
 #include "../base/tree.h"
 #include "image.h"
 
-#define IMPORT_MS (30 * 60 * 1000)	/* some 10 GiB from a slow disk */
+#define IMPORT_MS (30 * 60 * 1000) /* some 10 GiB from a slow disk */
 #define REMOVE_MS (5 * 60 * 1000)
 #define TMP_SZ    64
 
 static const char *const mount_points[] = {
-	"proc", "dev", "sys", "sys/fs", "sys/fs/cgroup", "tmp", "run", "run/sandbox", "var", "var/lib",
-	"var/lib/sandbox-executor", "workspace", "opt", "opt/sandbox", "opt/sandbox/bin", "opt/sandbox-deps",
+	"proc",
+	"dev",
+	"sys",
+	"sys/fs",
+	"sys/fs/cgroup",
+	"tmp",
+	"run",
+	"run/sandbox",
+	"var",
+	"var/lib",
+	"var/lib/sandbox-executor",
+	"workspace",
+	"opt",
+	"opt/sandbox",
+	"opt/sandbox/bin",
+	"opt/sandbox-deps",
 };
 
 int image_mount_points(int root)
@@ -35,15 +49,19 @@ static int failed(struct fault *f, const char *what)
 
 static int run(const char *const *argv, struct fault *f)
 {
-	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", NULL };
-	struct proc_spec sp = { .argv = argv, .envp = env, .max_output = 4096, .timeout_ms = IMPORT_MS };
+	static const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+					   NULL };
+	struct proc_spec sp = {
+		.argv = argv, .envp = env, .max_output = 4096, .timeout_ms = IMPORT_MS
+	};
 	struct proc_result r;
 	int rc = 0;
 
 	if (proc_run(&sp, &r) < 0)
 		rc = failed(f, argv[0]);
 	else if (r.timed_out || r.exit_code)
-		rc = fault_set(f, FAULT_INTERNAL, "%s: %.300s", argv[0], r.timed_out ? "took too long" : r.err);
+		rc = fault_set(f, FAULT_INTERNAL, "%s: %.300s", argv[0],
+			       r.timed_out ? "took too long" : r.err);
 	proc_result_free(&r);
 	return rc;
 }
@@ -51,9 +69,19 @@ static int run(const char *const *argv, struct fault *f)
 /* Device nodes are left out: the container gets its own /dev. */
 static int unpack(const char *source, const char *to, struct fault *f)
 {
-	const char *const tar[] = { "/usr/bin/tar", "-x", "-p", "--numeric-owner", "--exclude=./dev/*", "--exclude=dev/*",
-				    "-C", to, "-f", source, NULL };
-	const char *const cp[] = { "/usr/bin/cp", "-a", "--reflink=auto", "-T", "--", source, to, NULL };
+	const char *const tar[] = { "/usr/bin/tar",
+				    "-x",
+				    "-p",
+				    "--numeric-owner",
+				    "--exclude=./dev/*",
+				    "--exclude=dev/*",
+				    "-C",
+				    to,
+				    "-f",
+				    source,
+				    NULL };
+	const char *const cp[] = { "/usr/bin/cp", "-a", "--reflink=auto", "-T", "--", source, to,
+				   NULL };
 	struct stat st;
 
 	if (stat(source, &st) < 0)
@@ -61,7 +89,8 @@ static int unpack(const char *source, const char *to, struct fault *f)
 	return run(S_ISDIR(st.st_mode) ? cp : tar, f);
 }
 
-static int fill(const struct conf *cf, int dir, const char *tmp, const char *source, struct fault *f)
+static int fill(const struct conf *cf, int dir, const char *tmp, const char *source,
+		struct fault *f)
 {
 	AUTO_CLOSE int root = -1;
 	char path[PATH_MAX];
@@ -96,15 +125,18 @@ static int refuse_used(const struct conf *cf, const char *final, struct fault *f
 			continue;
 		at[n] = '\0';
 		if (!strcmp(at, final))
-			rc = fault_set(f, FAULT_CONFLICT, "container %.100s runs from it; use another tag, or end its session",
-				       e->d_name);
+			rc = fault_set(
+				f, FAULT_CONFLICT,
+				"container %.100s runs from it; use another tag, or end its session",
+				e->d_name);
 	}
 	if (d)
 		closedir(d);
 	return rc;
 }
 
-static int put_in_place(const struct conf *cf, int dir, const char *tmp, const char *name, struct fault *f)
+static int put_in_place(const struct conf *cf, int dir, const char *tmp, const char *name,
+			struct fault *f)
 {
 	char final[PATH_MAX], parent[PATH_MAX];
 
@@ -115,13 +147,15 @@ static int put_in_place(const struct conf *cf, int dir, const char *tmp, const c
 		return -1;
 	if (tree_make(parent, 0755) < 0)
 		return failed(f, parent);
-	if (renameat2(dir, tmp, dir, name, RENAME_EXCHANGE) == 0 || renameat(dir, tmp, dir, name) == 0)
+	if (renameat2(dir, tmp, dir, name, RENAME_EXCHANGE) == 0 ||
+	    renameat(dir, tmp, dir, name) == 0)
 		return 0;
 	return failed(f, final);
 }
 
 /* Exactly one of source and alias. What ends up under the hidden name, the old image included, is removed. */
-static int place(const struct conf *cf, const char *name, const char *source, const char *alias, struct fault *f)
+static int place(const struct conf *cf, const char *name, const char *source, const char *alias,
+		 struct fault *f)
 {
 	AUTO_CLOSE int dir = -1;
 	char tmp[TMP_SZ], id[37];

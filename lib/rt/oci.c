@@ -16,8 +16,8 @@
 #include "oci_net.h"
 #include "spec.h"
 
-#define AGAIN_MS 250	/* until SIGTERM is sent again; twice as long each time */
-#define CLEAN_MS 10000	/* for undoing a start whose own time is over */
+#define AGAIN_MS 250   /* until SIGTERM is sent again; twice as long each time */
+#define CLEAN_MS 10000 /* for undoing a start whose own time is over */
 
 static struct rt *oci_open(const struct conf *cf, struct fault *f)
 {
@@ -72,7 +72,8 @@ static int make_socket_dir(const char *dir, const struct conf *cf, uid_t uid, in
 {
 	AUTO_CLOSE int fd = -1;
 
-	if (tree_make(cf->runtime_socket_dir, 0750) < 0 || tree_remove(AT_FDCWD, dir, deadline) < 0 || mkdir(dir, 0755) < 0)
+	if (tree_make(cf->runtime_socket_dir, 0750) < 0 ||
+	    tree_remove(AT_FDCWD, dir, deadline) < 0 || mkdir(dir, 0755) < 0)
 		return -1;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 || mkdirat(fd, "control", 0755) < 0 || fchown(fd, uid, uid) < 0 ? -1 : 0;
@@ -90,7 +91,8 @@ static int forget(struct rt *rt, const char *name, int64_t deadline)
 		return 0;
 	rc = oci_run(rt, args, 0, deadline, &r);
 	if (rc == 0 && (r.timed_out || r.exit_code)) {
-		log_warn("oci.delete", S("container_id", name), S("error", r.err), I("exit_code", r.exit_code));
+		log_warn("oci.delete", S("container_id", name), S("error", r.err),
+			 I("exit_code", r.exit_code));
 		rc = r.timed_out ? -1 : 0;
 	}
 	proc_result_free(&r);
@@ -105,22 +107,29 @@ static int clear(struct rt *rt, const char *name, int64_t deadline, struct arena
 
 	if (!dir || !group)
 		return errno = ENOMEM, -1;
-	if (forget(rt, name, deadline) < 0 || oci_cgroup_remove(group, deadline) < 0 || oci_net_down(rt->cf, name, a) < 0)
+	if (forget(rt, name, deadline) < 0 || oci_cgroup_remove(group, deadline) < 0 ||
+	    oci_net_down(rt->cf, name, a) < 0)
 		return -1;
 	return tree_remove(AT_FDCWD, dir, deadline);
 }
 
 /* ---- create ---- */
 
-static const char *config_of(struct rt *rt, const struct rt_spec *sp, const struct image *img, const struct bundle *b,
-			     const char *root, struct arena *a)
+static const char *config_of(struct rt *rt, const struct rt_spec *sp, const struct image *img,
+			     const struct bundle *b, const char *root, struct arena *a)
 {
 	struct oci_place p = {
-		.deployment = rt->cf->runtime_deployment, .cgroup = oci_cgroup_path(rt->cf, sp->name, a), .root = root,
-		.workspace = arena_printf(a, "%s/workspace", b->dir), .state = arena_printf(a, "%s/state", b->dir),
-		.socket_dir = rt_socket_dir(rt->cf, sp->name, a), .executor = executor_path(a),
-		.control_dir = spec_control_dir(rt->cf, a), .shared = img->host ? image_host_shared(a) : NULL,
-		.swap_limit = oci_cgroup_swap(), .netns = sp->egress ? oci_net_path(rt->cf, sp->name, a) : NULL,
+		.deployment = rt->cf->runtime_deployment,
+		.cgroup = oci_cgroup_path(rt->cf, sp->name, a),
+		.root = root,
+		.workspace = arena_printf(a, "%s/workspace", b->dir),
+		.state = arena_printf(a, "%s/state", b->dir),
+		.socket_dir = rt_socket_dir(rt->cf, sp->name, a),
+		.executor = executor_path(a),
+		.control_dir = spec_control_dir(rt->cf, a),
+		.shared = img->host ? image_host_shared(a) : NULL,
+		.swap_limit = oci_cgroup_swap(),
+		.netns = sp->egress ? oci_net_path(rt->cf, sp->name, a) : NULL,
 		.apparmor = apparmor_loaded() ? APPARMOR_PROFILE : NULL,
 		.resolv_conf = sp->egress ? arena_printf(a, "%s/resolv.conf", b->dir) : NULL,
 	};
@@ -128,15 +137,16 @@ static const char *config_of(struct rt *rt, const struct rt_spec *sp, const stru
 	return p.cgroup && p.workspace && p.state && p.socket_dir ? oci_config(sp, &p, a) : NULL;
 }
 
-static int fill(struct rt *rt, const struct rt_spec *sp, const struct image *img, struct bundle *b, int64_t deadline,
-		struct arena *a)
+static int fill(struct rt *rt, const struct rt_spec *sp, const struct image *img, struct bundle *b,
+		int64_t deadline, struct arena *a)
 {
 	static const char resolver[] = "nameserver " OCI_NET_RESOLVER "\n";
 	const char *sock = rt_socket_dir(rt->cf, sp->name, a), *root, *config;
 
 	if (!sock)
 		return errno = ENOMEM, -1;
-	if (bundle_fill(b, sp, img, &root, a) < 0 || make_socket_dir(sock, rt->cf, (uid_t)sp->run_as_user, deadline) < 0)
+	if (bundle_fill(b, sp, img, &root, a) < 0 ||
+	    make_socket_dir(sock, rt->cf, (uid_t)sp->run_as_user, deadline) < 0)
 		return -1;
 	if (!(config = config_of(rt, sp, img, b, root, a)))
 		return errno = ENOMEM, -1;
@@ -145,10 +155,12 @@ static int fill(struct rt *rt, const struct rt_spec *sp, const struct image *img
 	return tree_write(b->fd, "config.json", config, strlen(config), 0600);
 }
 
-static int start(struct rt *rt, struct bundle *b, int64_t deadline, struct rt_status *out, struct arena *a, struct fault *f)
+static int start(struct rt *rt, struct bundle *b, int64_t deadline, struct rt_status *out,
+		 struct arena *a, struct fault *f)
 {
 	const char *pid = arena_printf(a, "%s/pid", b->dir), *text = NULL;
-	const char *const args[] = { "run", "-d", "--bundle", b->dir, "--pid-file", pid, b->name, NULL };
+	const char *const args[] = { "run",        "-d", "--bundle", b->dir,
+				     "--pid-file", pid,  b->name,    NULL };
 	AUTO_CLOSE int log = bundle_log(b);
 	struct proc_result r = { 0 };
 	int rc = -1;
@@ -172,8 +184,8 @@ static int start(struct rt *rt, struct bundle *b, int64_t deadline, struct rt_st
 	return rc;
 }
 
-static int make(struct rt *rt, const struct rt_spec *sp, const struct image *img, struct bundle *b, int64_t deadline,
-		struct rt_status *out, struct arena *a, struct fault *f)
+static int make(struct rt *rt, const struct rt_spec *sp, const struct image *img, struct bundle *b,
+		int64_t deadline, struct rt_status *out, struct arena *a, struct fault *f)
 {
 	out->why = RT_WHY_REFUSED;
 	if (!b->fresh && clear(rt, sp->name, deadline, a) < 0)
@@ -185,8 +197,8 @@ static int make(struct rt *rt, const struct rt_spec *sp, const struct image *img
 	return start(rt, b, deadline, out, a, f);
 }
 
-static int oci_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline, struct rt_status *out, struct arena *a,
-		      struct fault *f)
+static int oci_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline,
+		      struct rt_status *out, struct arena *a, struct fault *f)
 {
 	struct bundle b;
 	struct image img;
@@ -194,12 +206,14 @@ static int oci_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline,
 
 	*out = (struct rt_status){ .exit_code = -1, .why = RT_WHY_REFUSED };
 	if (!oci_ours(rt->cf, sp->name, NULL))
-		return fault_set(f, FAULT_INTERNAL, "'%.80s' is no container of this deployment", sp->name);
+		return fault_set(f, FAULT_INTERNAL, "'%.80s' is no container of this deployment",
+				 sp->name);
 	if ((rc = image_find(rt->cf, sp->image, &img, a, f)) < 0)
 		return -1;
 	out->why = rc ? RT_WHY_UNREACHABLE : RT_WHY_IMAGE_MISSING;
 	if (rc == 0)
-		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is not on this node", sp->image);
+		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "image '%.80s' is not on this node",
+				 sp->image);
 	if (oci_tool(rt, deadline, f) < 0)
 		return -1;
 	if (bundle_open(rt->cf, sp->name, BUNDLE_CREATE, deadline, &b, a) < 0)
@@ -214,7 +228,8 @@ static int oci_create(struct rt *rt, const struct rt_spec *sp, int64_t deadline,
 
 		/* What was there before keeps its workspace and its undelivered results. */
 		if (clear(rt, sp->name, until, a) < 0 || (b.fresh && bundle_remove(&b, until) < 0))
-			log_warn("oci.left", S("container_id", sp->name), S("error", strerror(errno)));
+			log_warn("oci.left", S("container_id", sp->name),
+				 S("error", strerror(errno)));
 	}
 	bundle_close(&b);
 	return rc;
@@ -235,7 +250,8 @@ static void stop(struct rt *rt, const char *name, int grace_ms, int64_t deadline
 
 	if (fd < 0 || !group || !oci_cgroup_has(group, pid))
 		return;
-	for (until = until < deadline ? until : deadline; (left = until - clock_ms()) > 0; step *= 2) {
+	for (until = until < deadline ? until : deadline; (left = until - clock_ms()) > 0;
+	     step *= 2) {
 		struct pollfd pf = { .fd = fd, .events = POLLIN };
 
 		if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) < 0)
@@ -245,7 +261,8 @@ static void stop(struct rt *rt, const char *name, int grace_ms, int64_t deadline
 	}
 }
 
-static int oci_destroy(struct rt *rt, const char *name, int grace_ms, int64_t deadline, struct fault *f)
+static int oci_destroy(struct rt *rt, const char *name, int grace_ms, int64_t deadline,
+		       struct fault *f)
 {
 	struct arena *a = arena_new(1 << 18);
 	struct bundle b = { .fd = -1 };
@@ -254,12 +271,14 @@ static int oci_destroy(struct rt *rt, const char *name, int grace_ms, int64_t de
 	if (!a)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
 	if (!oci_ours(rt->cf, name, NULL)) {
-		rc = fault_set(f, FAULT_INTERNAL, "'%.80s' is no container of this deployment", name);
+		rc = fault_set(f, FAULT_INTERNAL, "'%.80s' is no container of this deployment",
+			       name);
 	} else if ((rc = oci_tool(rt, deadline, f)) == 0) {
 		rc = bundle_open(rt->cf, name, BUNDLE_WAIT, deadline, &b, a);
 		if (rc > 0)
 			stop(rt, name, grace_ms, deadline, a);
-		if (rc >= 0 && (clear(rt, name, deadline, a) < 0 || (rc > 0 && bundle_remove(&b, deadline) < 0)))
+		if (rc >= 0 && (clear(rt, name, deadline, a) < 0 ||
+				(rc > 0 && bundle_remove(&b, deadline) < 0)))
 			rc = -1;
 		rc = rc < 0 ? failed(f, name, "removed", strerror(errno)) : 0;
 	}
@@ -269,6 +288,14 @@ static int oci_destroy(struct rt *rt, const char *name, int grace_ms, int64_t de
 }
 
 const struct rt_ops rt_oci = {
-	.name = "oci", .open = oci_open, .close = oci_close, .create = oci_create, .inspect = oci_inspect,
-	.destroy = oci_destroy, .each = oci_each, .logs = oci_logs, .stats = oci_stats, .probe = oci_probe,
+	.name = "oci",
+	.open = oci_open,
+	.close = oci_close,
+	.create = oci_create,
+	.inspect = oci_inspect,
+	.destroy = oci_destroy,
+	.each = oci_each,
+	.logs = oci_logs,
+	.stats = oci_stats,
+	.probe = oci_probe,
 };

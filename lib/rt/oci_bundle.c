@@ -10,7 +10,7 @@
 #include "../base/clock.h"
 #include "../base/tree.h"
 
-#define POLL_US 5000
+#define POLL_US   5000
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* 1 locked, 0 held by another, -1 errno. */
@@ -37,10 +37,12 @@ static bool still_there(int fd, const char *path)
 	       ours.st_dev == theirs.st_dev;
 }
 
-int bundle_open(const struct conf *cf, const char *name, enum bundle_lock how, int64_t deadline, struct bundle *b,
-		struct arena *a)
+int bundle_open(const struct conf *cf, const char *name, enum bundle_lock how, int64_t deadline,
+		struct bundle *b, struct arena *a)
 {
-	*b = (struct bundle){ .name = name, .fd = -1, .dir = arena_printf(a, "%s/%s", cf->runtime_state_dir, name) };
+	*b = (struct bundle){ .name = name,
+			      .fd = -1,
+			      .dir = arena_printf(a, "%s/%s", cf->runtime_state_dir, name) };
 	if (!b->dir)
 		return errno = ENOMEM, -1;
 	if (how == BUNDLE_CREATE && tree_make(cf->runtime_state_dir, 0700) < 0)
@@ -92,7 +94,8 @@ static int write_token(int bundle, const struct rt_spec *sp)
 
 	if (state < 0 || tree_write(state, "token", sp->token, strlen(sp->token), 0400) < 0)
 		return -1;
-	return fchownat(state, "token", (uid_t)sp->run_as_user, (gid_t)sp->run_as_user, AT_SYMLINK_NOFOLLOW);
+	return fchownat(state, "token", (uid_t)sp->run_as_user, (gid_t)sp->run_as_user,
+			AT_SYMLINK_NOFOLLOW);
 }
 
 static int host_root(struct bundle *b, int64_t uid)
@@ -124,18 +127,22 @@ static int overlay_root(struct bundle *b, const char *lower, struct arena *a)
 	static const char *const dirs[] = { "rootfs", "upper", "work" };
 	const char *root = arena_printf(a, "%s/rootfs", b->dir);
 	const char *from = escaped(lower, a), *at = escaped(b->dir, a);
-	const char *opts = from && at ? arena_printf(a, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", from, at, at) : NULL;
+	const char *opts =
+		from && at ? arena_printf(a, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", from,
+					  at, at)
+			   : NULL;
 
 	if (!root || !opts)
 		return errno = ENOMEM, -1;
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (mkdirat(b->fd, dirs[i], 0755) < 0 && errno != EEXIST)
 			return -1;
-	umount2(root, MNT_DETACH | UMOUNT_NOFOLLOW);	/* of an earlier start */
+	umount2(root, MNT_DETACH | UMOUNT_NOFOLLOW); /* of an earlier start */
 	return mount("overlay", root, "overlay", MS_NODEV, opts);
 }
 
-int bundle_fill(struct bundle *b, const struct rt_spec *sp, const struct image *img, const char **root, struct arena *a)
+int bundle_fill(struct bundle *b, const struct rt_spec *sp, const struct image *img,
+		const char **root, struct arena *a)
 {
 	uid_t uid = (uid_t)sp->run_as_user;
 	bool shared = !img->host && sp->read_only_root;

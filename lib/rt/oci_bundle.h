@@ -14,19 +14,20 @@
 
 struct bundle {
 	const char *name, *dir;
-	int         fd;			/* the directory, locked; -1: none */
-	bool        fresh;		/* made by this call */
+	int fd;     /* the directory, locked; -1: none */
+	bool fresh; /* made by this call */
 };
 
 enum bundle_lock { BUNDLE_CREATE, BUNDLE_WAIT, BUNDLE_TRY };
 
 /* 1 locked, 0 absent (never with CREATE) or, for TRY, held by another (errno EAGAIN); -1 with errno. */
-int  bundle_open(const struct conf *, const char *name, enum bundle_lock, int64_t deadline, struct bundle *out,
-		 struct arena *) MUST_CHECK;
+int bundle_open(const struct conf *, const char *name, enum bundle_lock, int64_t deadline,
+		struct bundle *out, struct arena *) MUST_CHECK;
 void bundle_close(struct bundle *);
 
 /* Fills it for a start: directories, token, root file system. *root: its path. -1 with errno. */
-int bundle_fill(struct bundle *, const struct rt_spec *, const struct image *, const char **root, struct arena *) MUST_CHECK;
+int bundle_fill(struct bundle *, const struct rt_spec *, const struct image *, const char **root,
+		struct arena *) MUST_CHECK;
 
 /* Pid that the runtime wrote; 0: none yet. */
 long bundle_pid(const struct conf *, const char *name);

@@ -12,7 +12,7 @@
 #include "../base/clock.h"
 
 #define ROOT      "/sys/fs/cgroup"
-#define MAX_DEPTH 4		/* the executor makes at most groups of executions below its own */
+#define MAX_DEPTH 4 /* the executor makes at most groups of executions below its own */
 #define POLL_US   5000
 
 static void auto_dir(DIR **d)
@@ -39,7 +39,8 @@ char *oci_cgroup_path(const struct conf *cf, const char *name, struct arena *a)
 
 bool oci_cgroup_swap(void)
 {
-	return oci_cgroup_hierarchy() == OCI_CGROUP_V2 || access(ROOT "/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
+	return oci_cgroup_hierarchy() == OCI_CGROUP_V2 ||
+	       access(ROOT "/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
 }
 
 /* Up to size - 1 bytes of a small kernel file; -1: not there. */
@@ -56,7 +57,8 @@ static ssize_t slurp(const char *path, char *buf, size_t size)
 	return at;
 }
 
-static ssize_t group_file(const char *controller, const char *path, const char *file, char *buf, size_t size)
+static ssize_t group_file(const char *controller, const char *path, const char *file, char *buf,
+			  size_t size)
 {
 	char full[PATH_MAX];
 
@@ -94,7 +96,8 @@ bool oci_cgroup_oom(const char *path)
 	bool v2 = oci_cgroup_hierarchy() == OCI_CGROUP_V2;
 	char buf[4096];
 
-	if (group_file(v2 ? "" : "/memory", path, v2 ? "memory.events" : "memory.oom_control", buf, sizeof(buf)) < 0)
+	if (group_file(v2 ? "" : "/memory", path, v2 ? "memory.events" : "memory.oom_control", buf,
+		       sizeof(buf)) < 0)
 		return false;
 	return keyed(buf, "oom_kill") > 0;
 }
@@ -107,14 +110,15 @@ void oci_cgroup_usage(const char *path, struct rt_usage *out)
 
 	*out = (struct rt_usage){ .cpu_ms = -1, .memory_bytes = -1 };
 	if (v2) {
-		if (group_file("", path, "cpu.stat", buf, sizeof(buf)) > 0 && (us = keyed(buf, "usage_usec")) >= 0)
+		if (group_file("", path, "cpu.stat", buf, sizeof(buf)) > 0 &&
+		    (us = keyed(buf, "usage_usec")) >= 0)
 			out->cpu_ms = us / 1000;
 		if (group_file("", path, "memory.current", buf, sizeof(buf)) > 0)
 			out->memory_bytes = strtoll(buf, NULL, 10);
 		return;
 	}
 	if (group_file("/cpuacct", path, "cpuacct.usage", buf, sizeof(buf)) > 0)
-		out->cpu_ms = strtoll(buf, NULL, 10) / 1000000;		/* nanoseconds */
+		out->cpu_ms = strtoll(buf, NULL, 10) / 1000000; /* nanoseconds */
 	if (group_file("/memory", path, "memory.usage_in_bytes", buf, sizeof(buf)) > 0)
 		out->memory_bytes = strtoll(buf, NULL, 10);
 }
@@ -146,7 +150,8 @@ static int remove_group(int parent, const char *name, int depth)
 		return errno == ENOENT ? 0 : -1;
 	kill_members(dirfd(d));
 	while (depth < MAX_DEPTH && (e = readdir(d)))
-		if (e->d_type == DT_DIR && e->d_name[0] != '.' && remove_group(dirfd(d), e->d_name, depth + 1) < 0)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+		    remove_group(dirfd(d), e->d_name, depth + 1) < 0)
 			return -1;
 	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
@@ -181,7 +186,8 @@ int oci_cgroup_remove(const char *path, int64_t deadline)
 		char controller[NAME_MAX + 2];
 
 		snprintf(controller, sizeof(controller), "/%s", e->d_name);
-		if (e->d_type == DT_DIR && e->d_name[0] != '.' && remove_from(controller, path, deadline) < 0)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+		    remove_from(controller, path, deadline) < 0)
 			rc = -1;
 	}
 	return rc;

@@ -4,20 +4,23 @@
 #include "../base/jsn.h"
 #include "spec.h"
 
-#define CPU_PERIOD_US 100000	/* the kernel's own default */
+#define CPU_PERIOD_US 100000 /* the kernel's own default */
 
 EMBED(seccomp_profile);
 
 struct mount {
 	const char *to, *type, *from;
-	const char *options[8];		/* NULL-terminated */
+	const char *options[8]; /* NULL-terminated */
 };
 
 /* Order matters: what lies below another follows it. */
 static const struct mount fixed_mounts[] = {
 	{ "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
 	{ "/dev", "tmpfs", "tmpfs", { "nosuid", "noexec", "strictatime", "mode=755", "size=64k" } },
-	{ "/dev/pts", "devpts", "devpts", { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
+	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
 	{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=64m" } },
 	/* Pages of a tmpfs count towards the memory limit. */
 	{ "/tmp", "tmpfs", "tmpfs", { "nosuid", "nodev", "mode=1777", "size=512m" } },
@@ -28,7 +31,8 @@ static const struct mount fixed_mounts[] = {
 static const char *const namespaces[] = { "pid", "mount", "ipc", "uts", "cgroup" };
 
 /* All empty: no capability for the executor, nor a bounding set from which a set-uid file could draw one. */
-static const char *const capability_sets[] = { "bounding", "effective", "inheritable", "permitted", "ambient" };
+static const char *const capability_sets[] = { "bounding", "effective", "inheritable", "permitted",
+					       "ambient" };
 
 static struct json_object *object(void)
 {
@@ -62,9 +66,14 @@ static struct json_object *mount_json(const struct mount *m)
 	return jsn_put(o, "options", strings(m->options));
 }
 
-static struct json_object *bind(struct json_object *arr, const char *from, const char *to, bool writable, bool exec)
+static struct json_object *bind(struct json_object *arr, const char *from, const char *to,
+				bool writable, bool exec)
 {
-	struct mount m = { to, "bind", from, { "bind", "nosuid", "nodev", writable ? "rw" : "ro", exec ? NULL : "noexec" } };
+	struct mount m = { to,
+			   "bind",
+			   from,
+			   { "bind", "nosuid", "nodev", writable ? "rw" : "ro",
+			     exec ? NULL : "noexec" } };
 
 	return jsn_push(arr, mount_json(&m));
 }
@@ -90,7 +99,9 @@ static struct json_object *mounts(const struct oci_place *p)
 
 static struct json_object *environment(const struct rt_spec *sp)
 {
-	struct json_object *arr = push_str(array(), "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	struct json_object *arr =
+		push_str(array(),
+			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 
 	arr = push_str(arr, "HOME=/workspace");
 	for (const char *const *e = sp->env; e && *e; e++)
@@ -101,9 +112,11 @@ static struct json_object *environment(const struct rt_spec *sp)
 static struct json_object *process(const struct rt_spec *sp, const struct oci_place *p)
 {
 	static const char *const args[] = { SPEC_PROGRAM, NULL };
-	struct json_object *user = jsn_int(jsn_int(object(), "uid", sp->run_as_user), "gid", sp->run_as_user);
+	struct json_object *user =
+		jsn_int(jsn_int(object(), "uid", sp->run_as_user), "gid", sp->run_as_user);
 	struct json_object *caps = object();
-	struct json_object *core = jsn_int(jsn_int(jsn_str(object(), "type", "RLIMIT_CORE"), "hard", 0), "soft", 0);
+	struct json_object *core =
+		jsn_int(jsn_int(jsn_str(object(), "type", "RLIMIT_CORE"), "hard", 0), "soft", 0);
 	struct json_object *o = jsn_bool(object(), "terminal", false);
 
 	for (size_t i = 0; i < ARRAY_LEN(capability_sets); i++)
@@ -127,7 +140,7 @@ static struct json_object *resources(const struct rt_spec *sp, const struct oci_
 	struct json_object *pids = jsn_int(object(), "limit", spec_pids(sp));
 	struct json_object *o;
 
-	if (p->swap_limit)	/* memory and swap together: equal means no swap */
+	if (p->swap_limit) /* memory and swap together: equal means no swap */
 		memory = jsn_int(memory, "swap", sp->memory_bytes);
 	cpu = jsn_int(cpu, "period", CPU_PERIOD_US);
 	cpu = jsn_int(cpu, "shares", spec_cpu_shares(sp));
@@ -156,13 +169,15 @@ static struct json_object *linux_part(const struct rt_spec *sp, const struct oci
 
 char *oci_config(const struct rt_spec *sp, const struct oci_place *p, struct arena *a)
 {
-	struct json_object *root = jsn_bool(jsn_str(object(), "path", p->root), "readonly", sp->read_only_root);
+	struct json_object *root =
+		jsn_bool(jsn_str(object(), "path", p->root), "readonly", sp->read_only_root);
 	struct json_object *notes = jsn_str(object(), "sandbox.deployment", p->deployment);
 	AUTO_JSON struct json_object *o = jsn_str(object(), "ociVersion", "1.0.2");
 	const char *text;
 	size_t len;
 
-	notes = jsn_str(jsn_str(notes, "sandbox.session", sp->session_id), "sandbox.template", sp->template_id);
+	notes = jsn_str(jsn_str(notes, "sandbox.session", sp->session_id), "sandbox.template",
+			sp->template_id);
 	o = jsn_str(jsn_put(o, "process", process(sp, p)), "hostname", "sandbox");
 	o = jsn_put(jsn_put(o, "root", root), "mounts", mounts(p));
 	o = jsn_put(jsn_put(o, "annotations", notes), "linux", linux_part(sp, p));

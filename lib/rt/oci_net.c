@@ -19,7 +19,7 @@
 #include "egress.h"
 
 #define RULES_MAX ((size_t)32 << 10)
-#define OWN_MAX	  64	/* addresses of this host; one with more has a firewall of its own */
+#define OWN_MAX   64 /* addresses of this host; one with more has a firewall of its own */
 #define READY_MS  5000
 
 static const char *const env[] = { "PATH=/usr/sbin:/sbin:/usr/bin:/bin", NULL };
@@ -31,12 +31,16 @@ char *oci_net_path(const struct conf *cf, const char *name, struct arena *a)
 
 /* ---- rules ---- */
 
-struct text { char *b; size_t n; };
+struct text {
+	char *b;
+	size_t n;
+};
 
 static void add(struct text *t, const char *before, const char *value, const char *after)
 {
 	if (t->b && t->n < RULES_MAX)
-		t->n += (size_t)snprintf(t->b + t->n, RULES_MAX - t->n, "%s%s%s", before, value, after);
+		t->n += (size_t)snprintf(t->b + t->n, RULES_MAX - t->n, "%s%s%s", before, value,
+					 after);
 }
 
 static void refuse(struct text *t, const char *const *list)
@@ -45,11 +49,13 @@ static void refuse(struct text *t, const char *const *list)
 		add(t, strchr(*list, ':') ? "\t\tip6 daddr " : "\t\tip daddr ", *list, " reject\n");
 }
 
-char *oci_net_rules(const char *const *deny4, const char *const *deny6, const char *const *own, struct arena *a)
+char *oci_net_rules(const char *const *deny4, const char *const *deny6, const char *const *own,
+		    struct arena *a)
 {
 	struct text t = { .b = arena_alloc(a, RULES_MAX) };
 
-	add(&t, "table inet sandbox {\n\tchain out {\n", "\t\ttype filter hook output priority 0; policy accept;\n",
+	add(&t, "table inet sandbox {\n\tchain out {\n",
+	    "\t\ttype filter hook output priority 0; policy accept;\n",
 	    "\t\toifname \"lo\" accept\n");
 	add(&t, "\t\tip daddr ", OCI_NET_RESOLVER, " udp dport 53 accept\n");
 	add(&t, "\t\tip daddr ", OCI_NET_RESOLVER, " tcp dport 53 accept\n");
@@ -94,7 +100,10 @@ static const char *const *own_addresses(struct arena *a)
 /* Runs to its end; -1 unless that was 0. */
 static int run(const char *const *argv, const char *input, int64_t deadline)
 {
-	struct proc_spec sp = { .argv = argv, .envp = env, .max_output = 1024, .input = input,
+	struct proc_spec sp = { .argv = argv,
+				.envp = env,
+				.max_output = 1024,
+				.input = input,
 				.input_len = input ? strlen(input) : 0 };
 	int64_t left = deadline - clock_ms();
 	struct proc_result r;
@@ -103,7 +112,8 @@ static int run(const char *const *argv, const char *input, int64_t deadline)
 	sp.timeout_ms = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 	rc = proc_run(&sp, &r);
 	if (rc == 0 && (r.exit_code || r.timed_out)) {
-		log_error("oci.network", S("program", argv[0]), I("exit_code", r.exit_code), S("error", r.err));
+		log_error("oci.network", S("program", argv[0]), I("exit_code", r.exit_code),
+			  S("error", r.err));
 		rc = -1;
 	}
 	proc_result_free(&r);
@@ -134,7 +144,8 @@ static bool ready(int fd, int64_t deadline)
 	int64_t left = deadline - clock_ms();
 	char c;
 
-	return left > 0 && poll(&pf, 1, left < READY_MS ? (int)left : READY_MS) > 0 && read(fd, &c, 1) == 1;
+	return left > 0 && poll(&pf, 1, left < READY_MS ? (int)left : READY_MS) > 0 &&
+	       read(fd, &c, 1) == 1;
 }
 
 /* It outlives us: a session of its own, and the shell between us leaves it to init, which collects it. */
@@ -142,8 +153,21 @@ static int start_slirp(const char *path, int64_t deadline)
 {
 	static const char script[] = "\"$@\" &";
 	const char *const argv[] = {
-		"/bin/sh", "-c", script, "sh", "/usr/bin/slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback",
-		"--enable-sandbox", "--enable-seccomp", "--ready-fd=3", "--netns-type=path", path, "tap0", NULL,
+		"/bin/sh",
+		"-c",
+		script,
+		"sh",
+		"/usr/bin/slirp4netns",
+		"--configure",
+		"--mtu=65520",
+		"--disable-host-loopback",
+		"--enable-sandbox",
+		"--enable-seccomp",
+		"--ready-fd=3",
+		"--netns-type=path",
+		path,
+		"tap0",
+		NULL,
 	};
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int out = -1;
@@ -180,23 +204,28 @@ static int start_slirp(const char *path, int64_t deadline)
 
 /* ---- up and down ---- */
 
-int oci_net_up(const struct conf *cf, const char *name, int64_t deadline, struct arena *a, struct fault *f)
+int oci_net_up(const struct conf *cf, const char *name, int64_t deadline, struct arena *a,
+	       struct fault *f)
 {
-	const char *const *deny4 = egress_ranges(cf, false, a, f), *const *deny6 = deny4 ? egress_ranges(cf, true, a, f) : NULL;
-	const char *path = oci_net_path(cf, name, a), *dir = arena_printf(a, "%s/.net", cf->runtime_state_dir), *rules;
+	const char *const *deny4 = egress_ranges(cf, false, a, f),
+			  *const *deny6 = deny4 ? egress_ranges(cf, true, a, f) : NULL;
+	const char *path = oci_net_path(cf, name, a),
+		   *dir = arena_printf(a, "%s/.net", cf->runtime_state_dir), *rules;
 
 	if (!deny4 || !deny6)
 		return -1;
 	rules = oci_net_rules(deny4, deny6, own_addresses(a), a);
 	if (!path || !dir || !rules)
 		return fault_set(f, FAULT_INTERNAL, "request memory");
-	if (oci_net_down(cf, name, a) == 0 && tree_make(dir, 0700) == 0 && make_namespace(path, deadline, a) == 0 &&
-	    set_rules(path, rules, deadline, a) == 0 && start_slirp(path, deadline) == 0)
+	if (oci_net_down(cf, name, a) == 0 && tree_make(dir, 0700) == 0 &&
+	    make_namespace(path, deadline, a) == 0 && set_rules(path, rules, deadline, a) == 0 &&
+	    start_slirp(path, deadline) == 0)
 		return 0;
 	log_error("oci.network", S("container_id", name), S("error", strerror(errno)));
 	if (oci_net_down(cf, name, a) < 0)
 		log_warn("oci.network", S("container_id", name), S("left", path));
-	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "this node could not make a network: slirp4netns and nft are needed");
+	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+			 "this node could not make a network: slirp4netns and nft are needed");
 }
 
 /* A command line has its arguments one after another, each with its NUL. */

@@ -7,17 +7,22 @@
 #define MAX_OUTPUT 4096
 #define TRIAL_MS   5000
 
-static const char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+static const char *const env[] = {
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL
+};
 
 /* CONTRACT 12.1 [runtime] oci_binary: the first that works. */
 static const char *const words[] = { "crun", "runc", "runsc" };
-static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+				    "/usr/bin",        "/sbin",          "/bin" };
 
-static int run(const char *path, const char *root, const char *const *args, int out_fd, int64_t deadline,
-	       struct proc_result *r)
+static int run(const char *path, const char *root, const char *const *args, int out_fd,
+	       int64_t deadline, struct proc_result *r)
 {
 	const char *argv[24] = { path, "--root", root };
-	struct proc_spec sp = { .argv = argv, .envp = env, .max_output = MAX_OUTPUT, .out_fd = out_fd };
+	struct proc_spec sp = {
+		.argv = argv, .envp = env, .max_output = MAX_OUTPUT, .out_fd = out_fd
+	};
 	int64_t left = deadline - clock_ms();
 	size_t n = 3;
 
@@ -42,10 +47,12 @@ static bool works(struct rt *rt, const char *path, const char *word, int64_t dea
 	/* crun (1.8) starts nothing where v1 and v2 are both mounted: "cgroups in hybrid mode not supported". */
 	if (str_eq(word, "crun") && oci_cgroup_hierarchy() == OCI_CGROUP_HYBRID)
 		return false;
-	if (access(path, X_OK) == 0 && run(path, "/", args, 0, until < deadline ? until : deadline, &r) == 0) {
+	if (access(path, X_OK) == 0 &&
+	    run(path, "/", args, 0, until < deadline ? until : deadline, &r) == 0) {
 		ok = !r.timed_out && r.exit_code == 0 && (v = strstr(r.out, "version "));
 		if (ok)
-			snprintf(rt->version, sizeof(rt->version), "%s %.*s", word, (int)strcspn(v + 8, "\n "), v + 8);
+			snprintf(rt->version, sizeof(rt->version), "%s %.*s", word,
+				 (int)strcspn(v + 8, "\n "), v + 8);
 		proc_result_free(&r);
 	}
 	if (ok)
@@ -80,10 +87,12 @@ int oci_tool(struct rt *rt, int64_t deadline, struct fault *f)
 	for (size_t i = 0; !found && str_eq(want, "auto") && i < ARRAY_LEN(words); i++)
 		found = find(rt, words[i], deadline);
 	pthread_mutex_unlock(&rt->mu);
-	return found ? 0 : fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "no OCI runtime works on this host");
+	return found ? 0
+		     : fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "no OCI runtime works on this host");
 }
 
-int oci_run(struct rt *rt, const char *const *args, int out_fd, int64_t deadline, struct proc_result *r)
+int oci_run(struct rt *rt, const char *const *args, int out_fd, int64_t deadline,
+	    struct proc_result *r)
 {
 	char root[4096];
 

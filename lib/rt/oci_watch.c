@@ -10,8 +10,8 @@
 #include "../base/clock.h"
 #include "oci.h"
 
-#define MAX_LOG   (1 << 20)	/* CONTRACT 8.1: logs <= 1 MiB */
-#define MAX_FILE  (10 << 20)	/* CONTRACT 10.4: a log's size */
+#define MAX_LOG  (1 << 20)  /* CONTRACT 8.1: logs <= 1 MiB */
+#define MAX_FILE (10 << 20) /* CONTRACT 10.4: a log's size */
 
 bool oci_ours(const struct conf *cf, const char *name, const char **session)
 {
@@ -41,11 +41,12 @@ static bool alive(long pid)
 	if (n <= 0)
 		return false;
 	buf[n] = '\0';
-	state = strrchr(buf, ')');	/* the program's name may hold anything */
+	state = strrchr(buf, ')'); /* the program's name may hold anything */
 	return state && state[1] && !strchr("ZX", state[2]);
 }
 
-int oci_inspect(struct rt *rt, const char *name, int64_t deadline, struct rt_status *out, struct arena *a, struct fault *f)
+int oci_inspect(struct rt *rt, const char *name, int64_t deadline, struct rt_status *out,
+		struct arena *a, struct fault *f)
 {
 	const char *group = oci_cgroup_path(rt->cf, name, a);
 	long pid = oci_ours(rt->cf, name, NULL) ? bundle_pid(rt->cf, name) : 0;
@@ -76,7 +77,8 @@ int oci_inspect(struct rt *rt, const char *name, int64_t deadline, struct rt_sta
 }
 
 int oci_each(struct rt *rt, int64_t deadline,
-	     int (*fn)(const char *, const char *, const struct rt_status *, void *), void *arg, struct fault *f)
+	     int (*fn)(const char *, const char *, const struct rt_status *, void *), void *arg,
+	     struct fault *f)
 {
 	DIR *d = opendir(rt->cf->runtime_state_dir);
 	struct arena *a = arena_new(1 << 18);
@@ -85,7 +87,8 @@ int oci_each(struct rt *rt, int64_t deadline,
 	int rc = 0;
 
 	if (!d && errno != ENOENT)
-		rc = fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the sessions' directory cannot be read");
+		rc = fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+			       "the sessions' directory cannot be read");
 	else if (!a)
 		rc = fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
 	while (d && rc == 0 && (e = readdir(d))) {
@@ -95,9 +98,10 @@ int oci_each(struct rt *rt, int64_t deadline,
 			continue;
 		arena_reset(a);
 		if (clock_ms() > deadline)
-			rc = fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "not all containers could be listed in time");
-		else if ((rc = oci_inspect(rt, e->d_name, deadline, &st, a, f)) == 0 && st.state != RT_ABSENT &&
-			 fn(e->d_name, session, &st, arg))
+			rc = fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
+				       "not all containers could be listed in time");
+		else if ((rc = oci_inspect(rt, e->d_name, deadline, &st, a, f)) == 0 &&
+			 st.state != RT_ABSENT && fn(e->d_name, session, &st, arg))
 			break;
 	}
 	if (d)
@@ -126,7 +130,8 @@ static const char *last_lines(const char *text, size_t len, int lines)
 	return lines > 0 ? text : text + len;
 }
 
-int oci_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const char **text, struct arena *a, struct fault *f)
+int oci_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const char **text,
+	     struct arena *a, struct fault *f)
 {
 	char path[PATH_MAX], *buf;
 	AUTO_CLOSE int fd = -1;
@@ -140,7 +145,8 @@ int oci_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return 0;
 	want = st.st_size < MAX_LOG ? (size_t)st.st_size : MAX_LOG;
-	if (!(buf = arena_alloc(a, want + 1)) || (n = pread(fd, buf, want, st.st_size - (off_t)want)) < 0)
+	if (!(buf = arena_alloc(a, want + 1)) ||
+	    (n = pread(fd, buf, want, st.st_size - (off_t)want)) < 0)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the log cannot be read");
 	buf[n] = '\0';
 	*text = last_lines(buf, (size_t)n, tail);
@@ -148,7 +154,8 @@ int oci_logs(struct rt *rt, const char *name, int tail, int64_t deadline, const 
 	return 1;
 }
 
-int oci_stats(struct rt *rt, const char *name, int64_t deadline, struct rt_usage *out, struct fault *f)
+int oci_stats(struct rt *rt, const char *name, int64_t deadline, struct rt_usage *out,
+	      struct fault *f)
 {
 	struct arena *a = arena_new(1 << 14);
 	const char *group = a ? oci_cgroup_path(rt->cf, name, a) : NULL;
@@ -168,7 +175,8 @@ static int64_t meminfo(const char *text, const char *name)
 	return p ? strtoll(p + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-int oci_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct arena *a, struct fault *f)
+int oci_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct arena *a,
+	      struct fault *f)
 {
 	AUTO_CLOSE int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -185,8 +193,10 @@ int oci_probe(struct rt *rt, int64_t deadline, struct rt_probe *out, struct aren
 	if (cpus > 0 && getloadavg(&load, 1) == 1)
 		out->cpu_usage = fmin(load / (double)cpus, 1.0);
 	if (out->total_memory_bytes > 0)
-		out->mem_usage = 1.0 - (double)meminfo(text, "MemAvailable:") / (double)out->total_memory_bytes;
+		out->mem_usage = 1.0 - (double)meminfo(text, "MemAvailable:") /
+					       (double)out->total_memory_bytes;
 	out->version = arena_strdup(a, rt->version);
 	out->images_json = image_names(rt->cf, a);
-	return out->version && out->images_json ? 0 : fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
+	return out->version && out->images_json ? 0
+						: fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "memory");
 }

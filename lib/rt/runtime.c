@@ -5,15 +5,18 @@
 #include "../digest.h"
 #include "../httpc.h"
 
-#define PING_MS    2000		/* a local daemon answers in a few; a hung one must not hold up a start */
-#define PING_MAX   4096
-#define SOCKET_HEX 8		/* bytes of the digest in a path: keeps it below sun_path's 108 (CONTRACT 12.1) */
+#define PING_MS  2000 /* a local daemon answers in a few; a hung one must not hold up a start */
+#define PING_MAX 4096
+#define SOCKET_HEX \
+	8 /* bytes of the digest in a path: keeps it below sun_path's 108 (CONTRACT 12.1) */
 
 static const struct rt_ops *const backends[] = { &rt_docker, &rt_oci };
 
 static bool docker_answers(const struct conf *cf)
 {
-	const char *sock = str_starts(cf->runtime_endpoint, "unix://") ? cf->runtime_endpoint + strlen("unix://") : NULL;
+	const char *sock = str_starts(cf->runtime_endpoint, "unix://")
+				   ? cf->runtime_endpoint + strlen("unix://")
+				   : NULL;
 	struct arena *a = arena_new(1 << 16);
 	struct httpc *h = httpc_new();
 	struct httpc_resp resp = { 0 };
@@ -22,9 +25,13 @@ static bool docker_answers(const struct conf *cf)
 
 	if (a && h) {
 		struct httpc_req req = {
-			.method = "GET", .unix_socket = sock, .watch_fd = -1, .max_body = PING_MAX,
+			.method = "GET",
+			.unix_socket = sock,
+			.watch_fd = -1,
+			.max_body = PING_MAX,
 			.deadline = clock_ms() + PING_MS,
-			.url = sock ? "http://docker/_ping" : arena_printf(a, "%s/_ping", cf->runtime_endpoint),
+			.url = sock ? "http://docker/_ping"
+				    : arena_printf(a, "%s/_ping", cf->runtime_endpoint),
 		};
 
 		ok = req.url && httpc_do(h, &req, &resp, a, &f) == 0 && resp.status == 200;

@@ -32,61 +32,70 @@ enum rt_state { RT_ABSENT, RT_STARTING, RT_RUNNING, RT_EXITED, RT_UNKNOWN };
 enum rt_why { RT_WHY_NONE, RT_WHY_IMAGE_MISSING, RT_WHY_REFUSED, RT_WHY_UNREACHABLE };
 
 struct rt_spec {
-	const char *name;		/* container id of CONTRACT 1.3: the idempotency key */
+	const char *name; /* container id of CONTRACT 1.3: the idempotency key */
 	const char *session_id, *template_id;
-	const char *image;		/* template's image_url */
-	const char *token;		/* session token, becomes the token file; never in env or argv */
-	const char *const *env;		/* NULL-terminated "K=V" for the executor (10.2) */
-	int64_t     cpu_millis, memory_bytes, disk_bytes, max_processes;
-	int64_t     run_as_user;	/* uid = gid inside */
-	bool        read_only_root;
-	bool        egress;		/* false: no network at all */
+	const char *image;      /* template's image_url */
+	const char *token;      /* session token, becomes the token file; never in env or argv */
+	const char *const *env; /* NULL-terminated "K=V" for the executor (10.2) */
+	int64_t cpu_millis, memory_bytes, disk_bytes, max_processes;
+	int64_t run_as_user; /* uid = gid inside */
+	bool read_only_root;
+	bool egress; /* false: no network at all */
 };
 
 struct rt_status {
 	enum rt_state state;
-	enum rt_why   why;
-	const char   *runtime_id;	/* docker id, pod uid, pid as text; NULL: none */
-	const char   *pod_name;		/* kubernetes only, else NULL */
-	int           exit_code;	/* RT_EXITED; -1 when the runtime does not know */
-	bool          oom_killed;
-	const char   *image_digest;	/* NULL: unknown */
+	enum rt_why why;
+	const char *runtime_id; /* docker id, pod uid, pid as text; NULL: none */
+	const char *pod_name;   /* kubernetes only, else NULL */
+	int exit_code;          /* RT_EXITED; -1 when the runtime does not know */
+	bool oom_killed;
+	const char *image_digest; /* NULL: unknown */
 };
 
-struct rt_usage { int64_t cpu_ms, memory_bytes; };	/* -1: not measurable */
+struct rt_usage {
+	int64_t cpu_ms, memory_bytes;
+}; /* -1: not measurable */
 
 /* What the node has and can do, for its row (CONTRACT 8.2). */
 struct rt_probe {
-	int64_t     total_cpu_millis, total_memory_bytes;
-	double      cpu_usage, mem_usage;	/* 0-1; NAN unknown */
-	const char *version;			/* e.g. "docker 20.10.24" or "runc 1.1.5" */
-	const char *images_json;		/* JSON array of image names that are present, as templates name them */
+	int64_t total_cpu_millis, total_memory_bytes;
+	double cpu_usage, mem_usage; /* 0-1; NAN unknown */
+	const char *version;         /* e.g. "docker 20.10.24" or "runc 1.1.5" */
+	const char *
+		images_json; /* JSON array of image names that are present, as templates name them */
 };
 
-struct rt;				/* each backend's own */
+struct rt; /* each backend's own */
 
 struct rt_ops {
-	const char *name;		/* the word in [runtime] type = */
+	const char *name; /* the word in [runtime] type = */
 
 	/* NULL with a fault (RUNTIME_UNAVAILABLE). Cheap: connects to nothing. */
 	struct rt *(*open)(const struct conf *, struct fault *);
 	void (*close)(struct rt *);
 
 	/* Creates and starts. 0: running (or starting). -1: fault, and out->why. What a failed create made is removed again. */
-	int (*create)(struct rt *, const struct rt_spec *, int64_t deadline, struct rt_status *out, struct arena *,
-		      struct fault *);
+	int (*create)(struct rt *, const struct rt_spec *, int64_t deadline, struct rt_status *out,
+		      struct arena *, struct fault *);
 	/* 0 with the state (RT_UNKNOWN too), -1 with a fault only when the answer cannot be read. */
-	int (*inspect)(struct rt *, const char *name, int64_t deadline, struct rt_status *out, struct arena *, struct fault *);
+	int (*inspect)(struct rt *, const char *name, int64_t deadline, struct rt_status *out,
+		       struct arena *, struct fault *);
 	/* SIGTERM, after grace_ms SIGKILL, then removes container, directories, volumes. Missing: success. */
-	int (*destroy)(struct rt *, const char *name, int grace_ms, int64_t deadline, struct fault *);
+	int (*destroy)(struct rt *, const char *name, int grace_ms, int64_t deadline,
+		       struct fault *);
 	/* Every container of this deployment. fn returning non-zero stops the walk. */
 	int (*each)(struct rt *, int64_t deadline,
-		    int (*fn)(const char *name, const char *session_id, const struct rt_status *, void *), void *arg,
-		    struct fault *);
+		    int (*fn)(const char *name, const char *session_id, const struct rt_status *,
+			      void *),
+		    void *arg, struct fault *);
 	/* The executor's own stdout and stderr, the last `tail` lines, <= 1 MiB, arena-owned. 1 found, 0 absent, -1 fault. */
-	int (*logs)(struct rt *, const char *name, int tail, int64_t deadline, const char **text, struct arena *, struct fault *);
-	int (*stats)(struct rt *, const char *name, int64_t deadline, struct rt_usage *out, struct fault *);
-	int (*probe)(struct rt *, int64_t deadline, struct rt_probe *out, struct arena *, struct fault *);
+	int (*logs)(struct rt *, const char *name, int tail, int64_t deadline, const char **text,
+		    struct arena *, struct fault *);
+	int (*stats)(struct rt *, const char *name, int64_t deadline, struct rt_usage *out,
+		     struct fault *);
+	int (*probe)(struct rt *, int64_t deadline, struct rt_probe *out, struct arena *,
+		     struct fault *);
 };
 
 extern const struct rt_ops rt_docker, rt_oci;

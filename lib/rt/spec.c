@@ -7,12 +7,14 @@
 #include "../base/log.h"
 #include "../base/tree.h"
 
-#define PARENT_MODE 0750	/* only the control plane's group gets to the sockets (CONTRACT 10.2) */
-#define REMOVE_MS   2000	/* a directory with a socket in it */
+#define PARENT_MODE 0750 /* only the control plane's group gets to the sockets (CONTRACT 10.2) */
+#define REMOVE_MS   2000 /* a directory with a socket in it */
 
 char *spec_control_dir(const struct conf *cf, struct arena *a)
 {
-	const char *path = str_starts(cf->runtime_control_url, "unix://") ? cf->runtime_control_url + strlen("unix://") : NULL;
+	const char *path = str_starts(cf->runtime_control_url, "unix://")
+				   ? cf->runtime_control_url + strlen("unix://")
+				   : NULL;
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
 	return slash && slash > path ? arena_strndup(a, path, (size_t)(slash - path)) : NULL;
@@ -21,7 +23,8 @@ char *spec_control_dir(const struct conf *cf, struct arena *a)
 static int fail(const char *what, const char *dir, struct fault *f)
 {
 	log_error("socket_dir.failed", S("what", what), S("dir", dir), S("error", strerror(errno)));
-	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "this node cannot %s a socket directory", what);
+	return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "this node cannot %s a socket directory",
+			 what);
 }
 
 /* chmod, because the mode of mkdir goes through the umask. `control` is a mount point that the runtime need not make. */
@@ -48,7 +51,8 @@ int spec_socket_dir_make(const struct conf *cf, const char *name, struct arena *
 	return 0;
 }
 
-int spec_socket_dir_remove(const struct conf *cf, const char *name, struct arena *a, struct fault *f)
+int spec_socket_dir_remove(const struct conf *cf, const char *name, struct arena *a,
+			   struct fault *f)
 {
 	char *dir = rt_socket_dir(cf, name, a);
 

@@ -3,12 +3,13 @@
 
 #include "runtime.h"
 
-#define SPEC_PROGRAM	 "/opt/sandbox/bin/sandbox-executor"
-#define SPEC_TMP_OPTIONS "rw,nosuid,nodev,mode=1777,size=512m"	/* its pages count towards the memory limit */
-#define SPEC_SHM_BYTES	 ((int64_t)64 << 20)
+#define SPEC_PROGRAM "/opt/sandbox/bin/sandbox-executor"
+#define SPEC_TMP_OPTIONS \
+	"rw,nosuid,nodev,mode=1777,size=512m" /* its pages count towards the memory limit */
+#define SPEC_SHM_BYTES ((int64_t)64 << 20)
 
 /* Beside the user's processes: the executor, and a bwrap pair and a shell for each of 10 parallel executions. */
-#define SPEC_EXTRA_PIDS	 32
+#define SPEC_EXTRA_PIDS 32
 
 static inline int64_t spec_pids(const struct rt_spec *sp)
 {
@@ -30,5 +31,7 @@ char *spec_control_dir(const struct conf *, struct arena *);
  * The socket directory of a container on this host: 0777 below a guarded parent, so that a socket can be made there
  * by whatever uid the container has. -1 with a fault; removing a missing one succeeds.
  */
-int spec_socket_dir_make(const struct conf *, const char *name, struct arena *, struct fault *) MUST_CHECK;
-int spec_socket_dir_remove(const struct conf *, const char *name, struct arena *, struct fault *) MUST_CHECK;
+int spec_socket_dir_make(const struct conf *, const char *name, struct arena *,
+			 struct fault *) MUST_CHECK;
+int spec_socket_dir_remove(const struct conf *, const char *name, struct arena *,
+			   struct fault *) MUST_CHECK;

@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-#define NUMBER_MAX 07777777	/* of mode, uid and gid */
+#define NUMBER_MAX 07777777 /* of mode, uid and gid */
 #define NAME_MAX_  99
-#define SUM_AT	   148
-#define SUM_SZ	   8
+#define SUM_AT     148
+#define SUM_SZ     8
 
 /* POSIX.1-1988, "Extended tar Format". */
 struct header {
@@ -36,12 +36,14 @@ static bool fill(const struct tar_entry *e, struct header *h)
 {
 	char sum[SUM_SZ];
 
-	if (strlen(e->name) > NAME_MAX_ || e->uid < 0 || e->uid > NUMBER_MAX || e->gid < 0 || e->gid > NUMBER_MAX)
+	if (strlen(e->name) > NAME_MAX_ || e->uid < 0 || e->uid > NUMBER_MAX || e->gid < 0 ||
+	    e->gid > NUMBER_MAX)
 		return false;
 	memcpy(h->name, e->name, strlen(e->name));
-	if (!octal(h->mode, sizeof(h->mode), e->mode & 07777) || !octal(h->uid, sizeof(h->uid), (uint64_t)e->uid) ||
-	    !octal(h->gid, sizeof(h->gid), (uint64_t)e->gid) || !octal(h->size, sizeof(h->size), e->len) ||
-	    !octal(h->mtime, sizeof(h->mtime), 0))
+	if (!octal(h->mode, sizeof(h->mode), e->mode & 07777) ||
+	    !octal(h->uid, sizeof(h->uid), (uint64_t)e->uid) ||
+	    !octal(h->gid, sizeof(h->gid), (uint64_t)e->gid) ||
+	    !octal(h->size, sizeof(h->size), e->len) || !octal(h->mtime, sizeof(h->mtime), 0))
 		return false;
 	h->type[0] = e->data ? '0' : '5';
 	memcpy(h->magic, "ustar", sizeof(h->magic));
@@ -60,7 +62,7 @@ static size_t padded(size_t n)
 
 char *tar_make(const struct tar_entry *e, size_t n, size_t *len, struct arena *a)
 {
-	size_t total = 2 * TAR_BLOCK, at = 0;	/* two empty blocks end it */
+	size_t total = 2 * TAR_BLOCK, at = 0; /* two empty blocks end it */
 	char *out;
 
 	for (size_t i = 0; i < n; i++)
@@ -97,7 +99,9 @@ bool tar_head(const char block[TAR_BLOCK], struct tar_entry *out)
 	memcpy(&h, block, sizeof(h));
 	if (memcmp(h.magic, "ustar", 5) || number(h.sum, sizeof(h.sum)) != sum_of(block))
 		return false;
-	*out = (struct tar_entry){ .mode = (unsigned int)number(h.mode, sizeof(h.mode)), .uid = number(h.uid, sizeof(h.uid)),
-				   .gid = number(h.gid, sizeof(h.gid)), .len = (size_t)number(h.size, sizeof(h.size)) };
+	*out = (struct tar_entry){ .mode = (unsigned int)number(h.mode, sizeof(h.mode)),
+				   .uid = number(h.uid, sizeof(h.uid)),
+				   .gid = number(h.gid, sizeof(h.gid)),
+				   .len = (size_t)number(h.size, sizeof(h.size)) };
 	return true;
 }

@@ -4,11 +4,11 @@
 #include "../base/arena.h"
 
 struct tar_entry {
-	const char *name;	/* <= 99 bytes; a directory's ends in a slash */
+	const char *name; /* <= 99 bytes; a directory's ends in a slash */
 	unsigned int mode;
-	int64_t      uid, gid;	/* <= 2097151: seven octal digits */
-	const char  *data;	/* NULL: a directory */
-	size_t       len;
+	int64_t uid, gid; /* <= 2097151: seven octal digits */
+	const char *data; /* NULL: a directory */
+	size_t len;
 };
 
 /* NULL: arena full, or a field does not fit. */

@@ -6,8 +6,8 @@
 
 #include "../db.h"
 
-#define APIKEY_SZ     64	/* room for a key's text, `sbx_` + 40 of [0-9A-Za-z], and the NUL */
-#define APIKEY_ID_SZ  20	/* `key_` + 12 of [0-9A-Za-z] */
+#define APIKEY_SZ    64 /* room for a key's text, `sbx_` + 40 of [0-9A-Za-z], and the NUL */
+#define APIKEY_ID_SZ 20 /* `key_` + 12 of [0-9A-Za-z] */
 
 /* Times are text as the database prints them (UTC), NULL for never. */
 struct apikey {
@@ -15,14 +15,16 @@ struct apikey {
 };
 
 /* 1: good, neither expired nor revoked by the database's clock. 0: no such key. Notes its use, once a minute at most. */
-int apikey_find(struct db *, const char *key_text, struct apikey *, struct arena *, struct fault *) MUST_CHECK;
+int apikey_find(struct db *, const char *key_text, struct apikey *, struct arena *,
+		struct fault *) MUST_CHECK;
 
 /* `expires_days` INT64_MIN: never. 0, or -1: REFUSED for a name, role or time that cannot be. */
-int apikey_create(struct db *, const char *name, const char *role, int64_t expires_days, char key[APIKEY_SZ],
-		  char id[APIKEY_ID_SZ], struct fault *) MUST_CHECK;
+int apikey_create(struct db *, const char *name, const char *role, int64_t expires_days,
+		  char key[APIKEY_SZ], char id[APIKEY_ID_SZ], struct fault *) MUST_CHECK;
 
 /* Newest first, in pages: keys after `offset`. The count. */
-int apikey_list(struct db *, int64_t offset, struct apikey *out, int max, struct arena *, struct fault *) MUST_CHECK;
+int apikey_list(struct db *, int64_t offset, struct apikey *out, int max, struct arena *,
+		struct fault *) MUST_CHECK;
 
 /* 1 revoked now, 0 no such key or revoked before. */
 int apikey_revoke(struct db *, const char *id, struct fault *) MUST_CHECK;

@@ -14,15 +14,18 @@
 #include "../base/conf.h"
 #include "../db.h"
 
-struct migration { int64_t version; const char *name, *sql; };
+struct migration {
+	int64_t version;
+	const char *name, *sql;
+};
 
-extern const struct migration migrations[];	/* by version from 1; ends with .sql == NULL */
+extern const struct migration migrations[]; /* by version from 1; ends with .sql == NULL */
 
 /* Where the database stands. */
 struct migrate_state {
-	int64_t have, need;	/* versions; have 0: empty */
-	bool    halfway;	/* the last one was interrupted */
-	bool    changed;	/* an applied migration is not the text that this program carries */
+	int64_t have, need; /* versions; have 0: empty */
+	bool halfway;       /* the last one was interrupted */
+	bool changed;       /* an applied migration is not the text that this program carries */
 };
 
 int migrate_look(struct db *, struct migrate_state *, struct fault *) MUST_CHECK;

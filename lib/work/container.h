@@ -6,18 +6,19 @@
 
 /* What the row does not hold: the rest of the container's specification. */
 struct container_plan {
-	const struct session_new  *s;
+	const struct session_new *s;
 	const struct session_made *made;
-	int64_t     run_as_user;
-	bool        read_only_root;
-	int64_t     deadline;		/* clock_ms() */
+	int64_t run_as_user;
+	bool read_only_root;
+	int64_t deadline; /* clock_ms() */
 };
 
 /*
  * Makes and starts the container of a session whose rows this process holds the lease of, and writes down what became
  * of it. 0: made. -1: the session is failed with its reason and the fault says why (503 runtime, 500 image or other).
  */
-int container_start(struct work *, const struct container_plan *, struct arena *, struct fault *) MUST_CHECK;
+int container_start(struct work *, const struct container_plan *, struct arena *,
+		    struct fault *) MUST_CHECK;
 
 /*
  * Stops and removes containers of this node that are to go and that nobody works on: those of one session, or

@@ -15,12 +15,19 @@ static int write_row(struct work *w, const struct rt_probe *p, struct arena *a, 
 	int64_t cpu = or_detected(cf->runtime_total_cpu_millis, p->total_cpu_millis);
 	int64_t memory = or_detected(cf->runtime_total_memory, p->total_memory_bytes);
 	struct node_row row = {
-		.id = cf->runtime_node_id, .type = w->ops->name,
-		.url = !strcmp(w->ops->name, "docker") ? cf->runtime_endpoint : arena_printf(a, "oci:%s", p->version),
-		.cached_images = p->images_json ? p->images_json : "[]", .cpu_usage = p->cpu_usage,
-		.mem_usage = p->mem_usage, .max_sessions = cf->runtime_max_sessions, .total_cpu_millis = cpu,
-		.total_memory = memory, .offered_cpu_millis = cpu * cf->runtime_cpu_overcommit_millis / 1000,
-		.offered_memory = (int64_t)((double)memory * (double)cf->runtime_memory_overcommit_millis / 1000.0),
+		.id = cf->runtime_node_id,
+		.type = w->ops->name,
+		.url = !strcmp(w->ops->name, "docker") ? cf->runtime_endpoint
+						       : arena_printf(a, "oci:%s", p->version),
+		.cached_images = p->images_json ? p->images_json : "[]",
+		.cpu_usage = p->cpu_usage,
+		.mem_usage = p->mem_usage,
+		.max_sessions = cf->runtime_max_sessions,
+		.total_cpu_millis = cpu,
+		.total_memory = memory,
+		.offered_cpu_millis = cpu * cf->runtime_cpu_overcommit_millis / 1000,
+		.offered_memory = (int64_t)((double)memory *
+					    (double)cf->runtime_memory_overcommit_millis / 1000.0),
 	};
 	struct db *db = db_get(w->pool, f);
 	int rc = db ? node_register(db, &row, f) : -1;

@@ -13,10 +13,10 @@
 #include "../rt/runtime.h"
 
 struct work {
-	const struct conf   *cf;
-	struct db_pool      *pool;
-	const struct rt_ops *ops;	/* of this host's runtime */
-	struct rt           *rt;
-	struct httpc        *http;	/* this thread's */
-	const char          *owner;	/* host/pid, lease_owner of the rows this process works on */
+	const struct conf *cf;
+	struct db_pool *pool;
+	const struct rt_ops *ops; /* of this host's runtime */
+	struct rt *rt;
+	struct httpc *http; /* this thread's */
+	const char *owner;  /* host/pid, lease_owner of the rows this process works on */
 };

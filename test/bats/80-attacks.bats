@@ -31,3 +31,23 @@ teardown_file() { stop_stack; }
 	run_code shell 'chmod 0 .; chmod 700 .; mkdir -m 0 e; rmdir e; echo fine'
 	expect '[.ended_reason, .stdout] | tojson' '["exited","fine\n"]'
 }
+
+@test "long logs take no more of the host's disk than the session may" {
+	local first spool i
+
+	for i in 1 2 3 4; do
+		run_code shell 'head -c 104857600 /dev/zero | tr "\0" x'
+		expect '[.ended_reason, .stdout_bytes] | tojson' '["exited",104857600]'
+		first=${first:-$(jqb .id)}
+	done
+	api GET "/executions/$(jqb .id)/output" -H 'Range: bytes=104857590-'
+	expect_code 206
+	[ "$body" = xxxxxxxxxx ]
+	[ "$RUNTIME" = oci ] || return 0
+	spool=$(echo "$STACK"/s/state/*"$S"/state/spool)
+	poll 10 at_most_in 268435456 "$spool"
+	api GET "/executions/$first/output"
+	expect_code 404
+}
+
+at_most_in() { [ "$(du -sb "$2" | cut -f1)" -le $(($1 + 8192)) ]; }

@@ -18,34 +18,37 @@
 #include "../../lib/rt/runtime.h"
 
 #define DEADLINE_MS 60000
-#define ENV_MAX	    64
+#define ENV_MAX     64
 
 enum { OK, NONE, FAULT, USAGE = 100 };
 
 struct run {
-	struct conf          cf;
+	struct conf cf;
 	const struct rt_ops *ops;
-	struct rt           *rt;
-	struct arena        *a;
-	int64_t              deadline;
-	struct fault         f;
-	int                  argc;
-	char               **argv;	/* what follows the command */
+	struct rt *rt;
+	struct arena *a;
+	int64_t deadline;
+	struct fault f;
+	int argc;
+	char **argv; /* what follows the command */
 };
 
 static const char *const states[] = {
-	[RT_ABSENT] = "absent", [RT_STARTING] = "starting", [RT_RUNNING] = "running", [RT_EXITED] = "exited",
-	[RT_UNKNOWN] = "unknown",
+	[RT_ABSENT] = "absent", [RT_STARTING] = "starting", [RT_RUNNING] = "running",
+	[RT_EXITED] = "exited", [RT_UNKNOWN] = "unknown",
 };
 static const char *const whys[] = {
-	[RT_WHY_NONE] = "none", [RT_WHY_IMAGE_MISSING] = "image_missing", [RT_WHY_REFUSED] = "refused",
+	[RT_WHY_NONE] = "none",
+	[RT_WHY_IMAGE_MISSING] = "image_missing",
+	[RT_WHY_REFUSED] = "refused",
 	[RT_WHY_UNREACHABLE] = "unreachable",
 };
 
 static void print_status(const struct rt_status *st)
 {
-	printf("state %s\nruntime_id %s\nexit_code %d\noom_killed %d\nimage_digest %s\n", states[st->state],
-	       st->runtime_id ? st->runtime_id : "-", st->exit_code, st->oom_killed, st->image_digest ? st->image_digest : "-");
+	printf("state %s\nruntime_id %s\nexit_code %d\noom_killed %d\nimage_digest %s\n",
+	       states[st->state], st->runtime_id ? st->runtime_id : "-", st->exit_code,
+	       st->oom_killed, st->image_digest ? st->image_digest : "-");
 }
 
 static int fault_of(const struct run *r)
@@ -67,11 +70,17 @@ static int64_t number(const char *s)
 
 #define AT(f) offsetof(struct rt_spec, f)
 
-static const struct { const char *key; size_t off; char type; } keys[] = {
-	{ "image", AT(image), 's' }, { "session", AT(session_id), 's' }, { "template", AT(template_id), 's' },
-	{ "token", AT(token), 's' }, { "cpu", AT(cpu_millis), 'i' }, { "memory", AT(memory_bytes), 'i' },
-	{ "pids", AT(max_processes), 'i' }, { "user", AT(run_as_user), 'i' }, { "disk", AT(disk_bytes), 'i' },
-	{ "ro", AT(read_only_root), 'b' }, { "egress", AT(egress), 'b' },
+static const struct {
+	const char *key;
+	size_t off;
+	char type;
+} keys[] = {
+	{ "image", AT(image), 's' },          { "session", AT(session_id), 's' },
+	{ "template", AT(template_id), 's' }, { "token", AT(token), 's' },
+	{ "cpu", AT(cpu_millis), 'i' },       { "memory", AT(memory_bytes), 'i' },
+	{ "pids", AT(max_processes), 'i' },   { "user", AT(run_as_user), 'i' },
+	{ "disk", AT(disk_bytes), 'i' },      { "ro", AT(read_only_root), 'b' },
+	{ "egress", AT(egress), 'b' },
 };
 
 static void set_key(struct rt_spec *sp, const char *key, size_t n, const char *v)
@@ -97,8 +106,17 @@ static int create(struct run *r)
 {
 	const char *env[ENV_MAX + 1] = { NULL };
 	struct rt_spec sp = {
-		.name = r->argv[0], .session_id = "s", .template_id = "t", .image = "host", .token = "secret-token", .env = env,
-		.cpu_millis = 1000, .memory_bytes = 256 << 20, .disk_bytes = 1 << 30, .max_processes = 64, .run_as_user = 1000,
+		.name = r->argv[0],
+		.session_id = "s",
+		.template_id = "t",
+		.image = "host",
+		.token = "secret-token",
+		.env = env,
+		.cpu_millis = 1000,
+		.memory_bytes = 256 << 20,
+		.disk_bytes = 1 << 30,
+		.max_processes = 64,
+		.run_as_user = 1000,
 		.read_only_root = true,
 	};
 	struct rt_status st = { 0 };
@@ -163,7 +181,8 @@ static int each(struct run *r)
 static int logs(struct run *r)
 {
 	const char *text = NULL;
-	int rc = r->ops->logs(r->rt, r->argv[0], (int)number(r->argv[1]), r->deadline, &text, r->a, &r->f);
+	int rc = r->ops->logs(r->rt, r->argv[0], (int)number(r->argv[1]), r->deadline, &text, r->a,
+			      &r->f);
 
 	if (rc > 0)
 		fputs(text, stdout);
@@ -186,8 +205,9 @@ static int probe(struct run *r)
 
 	if (r->ops->probe(r->rt, r->deadline, &p, r->a, &r->f) < 0)
 		return fault_of(r);
-	printf("version %s\ncpu_millis %lld\nmemory %lld\ncpu_usage %.2f\nmem_usage %.2f\nimages %s\n", p.version,
-	       (long long)p.total_cpu_millis, (long long)p.total_memory_bytes, p.cpu_usage, p.mem_usage, p.images_json);
+	printf("version %s\ncpu_millis %lld\nmemory %lld\ncpu_usage %.2f\nmem_usage %.2f\nimages %s\n",
+	       p.version, (long long)p.total_cpu_millis, (long long)p.total_memory_bytes,
+	       p.cpu_usage, p.mem_usage, p.images_json);
 	return OK;
 }
 
@@ -209,10 +229,21 @@ static int network_down(struct run *r)
 	return egress_down(&r->cf, &r->f) < 0 ? fault_of(r) : OK;
 }
 
-static const struct { const char *name; int args; int (*fn)(struct run *); } commands[] = {
-	{ "create", 1, create }, { "inspect", 1, inspect }, { "destroy", 2, destroy }, { "each", 0, each },
-	{ "logs", 2, logs }, { "stats", 1, stats }, { "probe", 0, probe }, { "dir", 1, dir },
-	{ "network-up", 0, network_up }, { "network-down", 0, network_down },
+static const struct {
+	const char *name;
+	int args;
+	int (*fn)(struct run *);
+} commands[] = {
+	{ "create", 1, create },
+	{ "inspect", 1, inspect },
+	{ "destroy", 2, destroy },
+	{ "each", 0, each },
+	{ "logs", 2, logs },
+	{ "stats", 1, stats },
+	{ "probe", 0, probe },
+	{ "dir", 1, dir },
+	{ "network-up", 0, network_up },
+	{ "network-down", 0, network_down },
 };
 
 static int perform(struct run *r, const char *command)

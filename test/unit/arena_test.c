@@ -107,10 +107,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_size_is_zeroed_aligned_and_its_own, setup,
-		                                teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(small_objects_do_not_overlap, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_limit_is_exact_and_comes_back_on_reset, setup,
-		                                teardown),
+						teardown),
 		cmocka_unit_test_setup_teardown(strings, setup, teardown),
 		cmocka_unit_test(freeing_nothing_is_fine),
 	};

@@ -76,18 +76,18 @@ static void every_kind_of_value(void **state)
 
 	(void)state;
 	assert_int_equal(
-	        load(&cf,
-	             OK
-	             "; comment\n# comment\n\n[server]\nlisten=127.0.0.1:9000\n\tthreads =  100  \n"
-	             "  slow_threads: 50\nenvironment = development\npublic_url = "
-	             "https://x.example/a\n"
-	             "[database]\r\nsocket = /run/m.sock\r\n[session]\ncpu_max = 2500m\ncpu_min = "
-	             "0.25\n"
-	             "memory_max = 1Gi\ndisk_max = 300Mi ; inline\nidle_threshold = "
-	             "-1\n[log]\naudit = off\n"
-	             "[storage]\nendpoint = http://s3:9000\nsecret_key = k\n",
-	             why, sizeof(why)),
-	        0);
+		load(&cf,
+		     OK
+		     "; comment\n# comment\n\n[server]\nlisten=127.0.0.1:9000\n\tthreads =  100  \n"
+		     "  slow_threads: 50\nenvironment = development\npublic_url = "
+		     "https://x.example/a\n"
+		     "[database]\r\nsocket = /run/m.sock\r\n[session]\ncpu_max = 2500m\ncpu_min = "
+		     "0.25\n"
+		     "memory_max = 1Gi\ndisk_max = 300Mi ; inline\nidle_threshold = "
+		     "-1\n[log]\naudit = off\n"
+		     "[storage]\nendpoint = http://s3:9000\nsecret_key = k\n",
+		     why, sizeof(why)),
+		0);
 	assert_string_equal(cf.server_listen, "127.0.0.1:9000");
 	assert_int_equal(cf.server_threads, 100);
 	assert_int_equal(cf.server_slow_threads, 50);
@@ -186,7 +186,7 @@ static const struct {
 	{ "", "[internal] secret: is required; give at least 32 bytes, e.g. from 'openssl rand "
 	      "-hex 32'" },
 	{ "[internal]\nsecret = short\n", "[internal] secret: is too short; give at least 32 "
-	                                  "bytes, e.g. from 'openssl rand -hex 32'" },
+					  "bytes, e.g. from 'openssl rand -hex 32'" },
 	{ "[internal]\nsecret = 0123456789abcdef0123456789abcde\n",
 	  "[internal] secret: is too short; give at least 32 bytes, e.g. from 'openssl rand -hex "
 	  "32'" },
@@ -239,12 +239,12 @@ static void development_may_have_weak_secrets(void **state)
 
 	(void)state;
 	assert_int_equal(load(&cf,
-	                      "[server]\nenvironment = development\n"
-	                      "[internal]\nsecret = "
-	                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n[database]\npassword = sandbox\n"
-	                      "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n",
-	                      why, sizeof(why)),
-	                 0);
+			      "[server]\nenvironment = development\n"
+			      "[internal]\nsecret = "
+			      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n[database]\npassword = sandbox\n"
+			      "[storage]\nendpoint = http://s3\nsecret_key = minioadmin\n",
+			      why, sizeof(why)),
+			 0);
 	conf_free(&cf);
 }
 
@@ -277,8 +277,8 @@ static void an_indented_line_is_a_line_of_its_own(void **state)
 
 	(void)state;
 	assert_int_equal(load(&cf, OK "[server]\nlisten = /a\n\n   docs_url = /b\n \t # c\n", why,
-	                      sizeof(why)),
-	                 0);
+			      sizeof(why)),
+			 0);
 	assert_string_equal(cf.server_listen, "/a");
 	assert_string_equal(cf.server_docs_url, "/b");
 	conf_free(&cf);
@@ -404,12 +404,12 @@ static void sizes_and_thousandths(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 		CHECK_ROW(conf_size(sizes[i].text, &v) == sizes[i].ok &&
-		                  (!sizes[i].ok || v == sizes[i].v),
-		          i, sizes[i].text);
+				  (!sizes[i].ok || v == sizes[i].v),
+			  i, sizes[i].text);
 	for (size_t i = 0; i < ARRAY_LEN(millis); i++)
 		CHECK_ROW(conf_millis(millis[i].text, &v) == millis[i].ok &&
-		                  (!millis[i].ok || v == millis[i].v),
-		          i, millis[i].text);
+				  (!millis[i].ok || v == millis[i].v),
+			  i, millis[i].text);
 }
 
 int main(void)

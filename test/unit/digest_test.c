@@ -5,7 +5,9 @@
 #include "../../lib/digest.h"
 
 /* FIPS 180-4, examples of NIST; the empty text is of its CAVP file. */
-static const struct { const char *text, *hex; } sums[] = {
+static const struct {
+	const char *text, *hex;
+} sums[] = {
 	{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
 	{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
 	{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
@@ -34,16 +36,19 @@ static void hmac_sha256(void **state)
 	(void)state;
 	digest_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, raw);
 	text_hex(raw, sizeof(raw), hex);
-	assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	assert_string_equal(hex,
+			    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 	memset(key, 0xaa, sizeof(key));
 	digest_hmac_sha256(key, sizeof(key), long_text, strlen(long_text), raw);
 	text_hex(raw, sizeof(raw), hex);
-	assert_string_equal(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+	assert_string_equal(hex,
+			    "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(sha256), cmocka_unit_test(hmac_sha256) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sha256),
+					    cmocka_unit_test(hmac_sha256) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,14 +22,26 @@ static int teardown(void **state)
 static const char *const env[] = { "SESSION_ID=s1", "WORKSPACE_PATH=/workspace", NULL };
 
 static const struct rt_spec spec = {
-	.name = "sb-s1", .session_id = "s1", .template_id = "python-basic", .image = "sandbox/python-basic:latest",
-	.token = "very-secret", .env = env, .cpu_millis = 1500, .memory_bytes = 512 << 20, .disk_bytes = 1 << 30,
-	.max_processes = 128, .run_as_user = 1001, .read_only_root = true,
+	.name = "sb-s1",
+	.session_id = "s1",
+	.template_id = "python-basic",
+	.image = "sandbox/python-basic:latest",
+	.token = "very-secret",
+	.env = env,
+	.cpu_millis = 1500,
+	.memory_bytes = 512 << 20,
+	.disk_bytes = 1 << 30,
+	.max_processes = 128,
+	.run_as_user = 1001,
+	.read_only_root = true,
 };
 
 static const struct docker_place place = {
-	.deployment = "sb", .socket_dir = "/run/sandbox/s/0123456789abcdef", .control_dir = "/run/sandbox/control",
-	.network = "sandbox-egress", .runtime = "",
+	.deployment = "sb",
+	.socket_dir = "/run/sandbox/s/0123456789abcdef",
+	.control_dir = "/run/sandbox/control",
+	.network = "sandbox-egress",
+	.runtime = "",
 };
 
 /* Text of the member at a dotted path (a number is an index), as JSON; "(absent)". */
@@ -44,10 +56,12 @@ static const char *at(struct json_object *o, const char *path)
 		else if (!json_object_object_get_ex(o, name, &o))
 			return "(absent)";
 	}
-	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
-static struct json_object *body(const struct rt_spec *sp, const struct docker_place *p, struct arena *a)
+static struct json_object *body(const struct rt_spec *sp, const struct docker_place *p,
+				struct arena *a)
 {
 	char *text = docker_body(sp, p, a);
 
@@ -57,32 +71,51 @@ static struct json_object *body(const struct rt_spec *sp, const struct docker_pl
 
 static void body_is_hardened(void **state)
 {
-	static const struct { const char *path, *want; } rows[] = {
-		{ "Image", "\"sandbox/python-basic:latest\"" }, { "Hostname", "\"sandbox\"" }, { "User", "\"1001:1001\"" },
-		{ "WorkingDir", "\"/workspace\"" }, { "Env", "[\"SESSION_ID=s1\",\"WORKSPACE_PATH=/workspace\"]" },
-		{ "Entrypoint", "[\"/opt/sandbox/bin/sandbox-executor\"]" }, { "Cmd", "[]" },
+	static const struct {
+		const char *path, *want;
+	} rows[] = {
+		{ "Image", "\"sandbox/python-basic:latest\"" },
+		{ "Hostname", "\"sandbox\"" },
+		{ "User", "\"1001:1001\"" },
+		{ "WorkingDir", "\"/workspace\"" },
+		{ "Env", "[\"SESSION_ID=s1\",\"WORKSPACE_PATH=/workspace\"]" },
+		{ "Entrypoint", "[\"/opt/sandbox/bin/sandbox-executor\"]" },
+		{ "Cmd", "[]" },
 		{ "Healthcheck/Test", "[\"NONE\"]" },
-		{ "Labels/sandbox.deployment", "\"sb\"" }, { "Labels/sandbox.session", "\"s1\"" },
+		{ "Labels/sandbox.deployment", "\"sb\"" },
+		{ "Labels/sandbox.session", "\"s1\"" },
 		{ "Labels/sandbox.container", "\"sb-s1\"" },
-		{ "HostConfig/NetworkMode", "\"none\"" }, { "HostConfig/Privileged", "false" },
-		{ "HostConfig/CapDrop", "[\"ALL\"]" }, { "HostConfig/CapAdd", "(absent)" },
+		{ "HostConfig/NetworkMode", "\"none\"" },
+		{ "HostConfig/Privileged", "false" },
+		{ "HostConfig/CapDrop", "[\"ALL\"]" },
+		{ "HostConfig/CapAdd", "(absent)" },
 		{ "HostConfig/SecurityOpt/0", "\"no-new-privileges\"" },
-		{ "HostConfig/MaskedPaths", "[]" }, { "HostConfig/ReadonlyPaths", "[]" },
-		{ "HostConfig/ReadonlyRootfs", "true" }, { "HostConfig/Runtime", "(absent)" },
-		{ "HostConfig/Memory", "536870912" }, { "HostConfig/MemorySwap", "536870912" },
-		{ "HostConfig/NanoCpus", "1500000000" }, { "HostConfig/CpuShares", "1536" }, { "HostConfig/PidsLimit", "160" },
+		{ "HostConfig/MaskedPaths", "[]" },
+		{ "HostConfig/ReadonlyPaths", "[]" },
+		{ "HostConfig/ReadonlyRootfs", "true" },
+		{ "HostConfig/Runtime", "(absent)" },
+		{ "HostConfig/Memory", "536870912" },
+		{ "HostConfig/MemorySwap", "536870912" },
+		{ "HostConfig/NanoCpus", "1500000000" },
+		{ "HostConfig/CpuShares", "1536" },
+		{ "HostConfig/PidsLimit", "160" },
 		{ "HostConfig/Ulimits", "[{\"Name\":\"core\",\"Soft\":0,\"Hard\":0}]" },
-		{ "HostConfig/RestartPolicy", "{\"Name\":\"no\"}" }, { "HostConfig/IpcMode", "\"private\"" },
+		{ "HostConfig/RestartPolicy", "{\"Name\":\"no\"}" },
+		{ "HostConfig/IpcMode", "\"private\"" },
 		{ "HostConfig/CgroupnsMode", "\"private\"" },
-		{ "HostConfig/LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10m\",\"max-file\":\"3\"}}" },
+		{ "HostConfig/LogConfig",
+		  "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10m\",\"max-file\":\"3\"}}" },
 		{ "HostConfig/Tmpfs", "{\"/tmp\":\"rw,nosuid,nodev,mode=1777,size=512m\"}" },
-		{ "HostConfig/Mounts/0/Source", "\"sb-s1-workspace\"" }, { "HostConfig/Mounts/0/Target", "\"/workspace\"" },
+		{ "HostConfig/Mounts/0/Source", "\"sb-s1-workspace\"" },
+		{ "HostConfig/Mounts/0/Target", "\"/workspace\"" },
 		{ "HostConfig/Mounts/0/VolumeOptions/Labels/sandbox.deployment", "\"sb\"" },
 		{ "HostConfig/Mounts/1/Source", "\"sb-s1-state\"" },
 		{ "HostConfig/Mounts/1/Target", "\"/var/lib/sandbox-executor\"" },
 		{ "HostConfig/Mounts/2/Source", "\"/run/sandbox/s/0123456789abcdef\"" },
-		{ "HostConfig/Mounts/2/Target", "\"/run/sandbox\"" }, { "HostConfig/Mounts/2/ReadOnly", "false" },
-		{ "HostConfig/Mounts/3/Target", "\"/run/sandbox/control\"" }, { "HostConfig/Mounts/3/ReadOnly", "true" },
+		{ "HostConfig/Mounts/2/Target", "\"/run/sandbox\"" },
+		{ "HostConfig/Mounts/2/ReadOnly", "false" },
+		{ "HostConfig/Mounts/3/Target", "\"/run/sandbox/control\"" },
+		{ "HostConfig/Mounts/3/ReadOnly", "true" },
 		{ "HostConfig/Mounts/4", "null" },
 	};
 	struct json_object *o = body(&spec, &place, *state);
@@ -97,8 +130,9 @@ static void the_seccomp_profile_travels_with_it(void **state)
 	struct json_object *o = body(&spec, &place, *state), *opts, *profile;
 	const char *text;
 
-	assert_true(json_object_object_get_ex(o, "HostConfig", &opts) && json_object_object_get_ex(opts, "SecurityOpt", &opts));
-	assert_int_equal(json_object_array_length(opts), 2);	/* no AppArmor on this host */
+	assert_true(json_object_object_get_ex(o, "HostConfig", &opts) &&
+		    json_object_object_get_ex(opts, "SecurityOpt", &opts));
+	assert_int_equal(json_object_array_length(opts), 2); /* no AppArmor on this host */
 	text = json_object_get_string(json_object_array_get_idx(opts, 1));
 	assert_true(str_starts(text, "seccomp={"));
 	profile = json_tokener_parse(text + strlen("seccomp="));
@@ -147,21 +181,33 @@ static void the_spec_label_follows_the_body(void **state)
 }
 
 #define INSPECT(status, code, oom, started) \
-	"{\"Id\":\"abc\",\"Image\":\"sha256:d\",\"State\":{\"Status\":\"" status "\",\"ExitCode\":" #code ",\"OOMKilled\":" #oom \
-	",\"StartedAt\":\"" started "\"},\"Config\":{\"Labels\":{\"sandbox.deployment\":\"sb\",\"sandbox.session\":\"s1\"," \
+	"{\"Id\":\"abc\",\"Image\":\"sha256:d\",\"State\":{\"Status\":\"" status \
+	"\",\"ExitCode\":" #code ",\"OOMKilled\":" #oom ",\"StartedAt\":\"" started \
+	"\"},\"Config\":{\"Labels\":{\"sandbox.deployment\":\"sb\",\"sandbox.session\":\"s1\"," \
 	"\"sandbox.spec\":\"h\"}}}"
 #define NEVER "0001-01-01T00:00:00Z"
 
 static void reads_inspect(void **state)
 {
-	static const struct { const char *text; int rc; enum rt_state st; int code; bool oom, never; } rows[] = {
-		{ INSPECT("running", 0, false, "2026-01-01T00:00:00Z"), 0, RT_RUNNING, -1, false, false },
+	static const struct {
+		const char *text;
+		int rc;
+		enum rt_state st;
+		int code;
+		bool oom, never;
+	} rows[] = {
+		{ INSPECT("running", 0, false, "2026-01-01T00:00:00Z"), 0, RT_RUNNING, -1, false,
+		  false },
 		{ INSPECT("created", 0, false, NEVER), 0, RT_STARTING, -1, false, true },
-		{ INSPECT("exited", 137, true, "2026-01-01T00:00:00Z"), 0, RT_EXITED, 137, true, false },
+		{ INSPECT("exited", 137, true, "2026-01-01T00:00:00Z"), 0, RT_EXITED, 137, true,
+		  false },
 		{ INSPECT("exited", 127, false, NEVER), 0, RT_EXITED, 127, false, true },
-		{ INSPECT("dead", 1, false, "2026-01-01T00:00:00Z"), 0, RT_EXITED, 1, false, false },
-		{ INSPECT("paused", 0, false, "2026-01-01T00:00:00Z"), 0, RT_RUNNING, -1, false, false },
-		{ INSPECT("something new", 0, false, "2026-01-01T00:00:00Z"), 0, RT_UNKNOWN, -1, false, false },
+		{ INSPECT("dead", 1, false, "2026-01-01T00:00:00Z"), 0, RT_EXITED, 1, false,
+		  false },
+		{ INSPECT("paused", 0, false, "2026-01-01T00:00:00Z"), 0, RT_RUNNING, -1, false,
+		  false },
+		{ INSPECT("something new", 0, false, "2026-01-01T00:00:00Z"), 0, RT_UNKNOWN, -1,
+		  false, false },
 		{ "{\"State\":{}}", -1, 0, 0, false, false },
 		{ "[]", -1, 0, 0, false, false },
 		{ "not json", -1, 0, 0, false, false },
@@ -171,13 +217,20 @@ static void reads_inspect(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct docker_found f = { 0 };
 
-		CHECK_ROW(docker_read_inspect(rows[i].text, strlen(rows[i].text), &f, *state) == rows[i].rc, i, rows[i].text);
+		CHECK_ROW(docker_read_inspect(rows[i].text, strlen(rows[i].text), &f, *state) ==
+				  rows[i].rc,
+			  i, rows[i].text);
 		if (rows[i].rc)
 			continue;
-		CHECK_ROW(f.st.state == rows[i].st && f.st.exit_code == rows[i].code, i, rows[i].text);
-		CHECK_ROW(f.st.oom_killed == rows[i].oom && f.never_started == rows[i].never, i, rows[i].text);
-		CHECK_ROW(str_eq(f.deployment, "sb") && str_eq(f.session, "s1") && str_eq(f.spec, "h"), i, rows[i].text);
-		CHECK_ROW(str_eq(f.st.runtime_id, "abc") && str_eq(f.st.image_digest, "sha256:d"), i, rows[i].text);
+		CHECK_ROW(f.st.state == rows[i].st && f.st.exit_code == rows[i].code, i,
+			  rows[i].text);
+		CHECK_ROW(f.st.oom_killed == rows[i].oom && f.never_started == rows[i].never, i,
+			  rows[i].text);
+		CHECK_ROW(str_eq(f.deployment, "sb") && str_eq(f.session, "s1") &&
+				  str_eq(f.spec, "h"),
+			  i, rows[i].text);
+		CHECK_ROW(str_eq(f.st.runtime_id, "abc") && str_eq(f.st.image_digest, "sha256:d"),
+			  i, rows[i].text);
 	}
 }
 
@@ -186,7 +239,8 @@ static void reads_a_listed_one(void **state)
 	struct json_object *o = json_tokener_parse(
 		"{\"Id\":\"abc\",\"Names\":[\"/sb-s1\"],\"State\":\"exited\",\"Status\":\"Exited (143) 2 hours ago\","
 		"\"Labels\":{\"sandbox.deployment\":\"sb\",\"sandbox.session\":\"s1\"}}");
-	struct json_object *gone = json_tokener_parse("{\"Id\":\"abc\",\"Names\":null,\"State\":\"removing\"}");
+	struct json_object *gone =
+		json_tokener_parse("{\"Id\":\"abc\",\"Names\":null,\"State\":\"removing\"}");
 	struct docker_found f = { 0 };
 	const char *name;
 
@@ -202,9 +256,11 @@ static void reads_a_listed_one(void **state)
 
 static void reads_images(void **state)
 {
-	static const char text[] = "[{\"RepoTags\":[\"a:1\",\"b/c:latest\"]},{\"RepoTags\":[\"<none>:<none>\"]},{\"RepoTags\":null}]";
+	static const char text[] =
+		"[{\"RepoTags\":[\"a:1\",\"b/c:latest\"]},{\"RepoTags\":[\"<none>:<none>\"]},{\"RepoTags\":null}]";
 
-	assert_string_equal(docker_read_images(text, strlen(text), *state), "[\"a:1\",\"b/c:latest\"]");
+	assert_string_equal(docker_read_images(text, strlen(text), *state),
+			    "[\"a:1\",\"b/c:latest\"]");
 	assert_string_equal(docker_read_images("[]", 2, *state), "[]");
 	assert_null(docker_read_images("{}", 2, *state));
 	assert_null(docker_read_images("[", 1, *state));
@@ -224,15 +280,20 @@ static char *feed(const char *p, size_t n, size_t step, size_t max, struct arena
 	return docker_log_text(&l, a);
 }
 
-#define FRAME(stream, len) stream "\0\0\0" "\0\0\0" len
+#define FRAME(stream, len) \
+	stream "\0\0\0" \
+	       "\0\0\0" len
 
 static void log_frames_become_text(void **state)
 {
-	static const char two[] = FRAME("\1", "\6") "hello\n" FRAME("\2", "\4") "err\n" FRAME("\1", "\0") FRAME("\1", "\2") "x\xff";
+	static const char two[] =
+		FRAME("\1", "\6") "hello\n" FRAME("\2", "\4") "err\n" FRAME("\1", "\0")
+			FRAME("\1", "\2") "x\xff";
 	static const char bad[] = FRAME("\7", "\1") "x";
 
 	for (size_t step = 1; step < sizeof(two); step++)
-		assert_string_equal(feed(two, sizeof(two) - 1, step, 100, *state), "hello\nerr\nx\xef\xbf\xbd");
+		assert_string_equal(feed(two, sizeof(two) - 1, step, 100, *state),
+				    "hello\nerr\nx\xef\xbf\xbd");
 	assert_null(feed(bad, sizeof(bad) - 1, 3, 100, *state));
 	assert_string_equal(feed("", 0, 1, 100, *state), "");
 }
@@ -251,12 +312,12 @@ static void the_end_of_a_long_log_is_kept(void **state)
 	}
 	for (size_t step = 1; step < 40; step += 3) {
 		text = feed(all, sizeof(all), step, 64, *state);
-		assert_int_equal(strlen(text) % 10, 0);		/* whole lines only */
+		assert_int_equal(strlen(text) % 10, 0); /* whole lines only */
 		assert_in_range(strlen(text), 40, 64);
 		snprintf(want, sizeof(want), "line %04d\n", 49);
 		assert_string_equal(text + strlen(text) - 10, want);
 	}
-	text = feed(all, sizeof(all), sizeof(all), 4, *state);	/* less than a line */
+	text = feed(all, sizeof(all), sizeof(all), 4, *state); /* less than a line */
 	assert_in_range(strlen(text), 0, 4);
 }
 
@@ -264,7 +325,12 @@ static void archives_round_trip(void **state)
 {
 	const struct tar_entry in[] = {
 		{ .name = "d/", .mode = 0700, .uid = 65533, .gid = 1000 },
-		{ .name = "token", .mode = 0400, .uid = 1000, .gid = 1000, .data = "abc", .len = 3 },
+		{ .name = "token",
+		  .mode = 0400,
+		  .uid = 1000,
+		  .gid = 1000,
+		  .data = "abc",
+		  .len = 3 },
 	};
 	struct tar_entry e;
 	size_t len;
@@ -273,12 +339,13 @@ static void archives_round_trip(void **state)
 	assert_non_null(t);
 	assert_int_equal(len, 5 * TAR_BLOCK);
 	assert_true(tar_head(t, &e));
-	assert_true(e.mode == 0700 && e.uid == 65533 && e.gid == 1000 && e.len == 0 && t[156] == '5');
+	assert_true(e.mode == 0700 && e.uid == 65533 && e.gid == 1000 && e.len == 0 &&
+		    t[156] == '5');
 	assert_true(tar_head(t + TAR_BLOCK, &e));
 	assert_true(e.mode == 0400 && e.uid == 1000 && e.len == 3 && t[TAR_BLOCK + 156] == '0');
 	assert_memory_equal(t + 2 * TAR_BLOCK, "abc\0", 4);
 	t[3] = 'x';
-	assert_false(tar_head(t, &e));		/* the sum no longer fits */
+	assert_false(tar_head(t, &e)); /* the sum no longer fits */
 	assert_false(tar_head(t + 3 * TAR_BLOCK, &e));
 }
 
@@ -304,9 +371,16 @@ static void archives_refuse_what_does_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(body_is_hardened), TEST(the_seccomp_profile_travels_with_it), TEST(options_of_the_host),
-		TEST(the_spec_label_follows_the_body), TEST(reads_inspect), TEST(reads_a_listed_one), TEST(reads_images),
-		TEST(log_frames_become_text), TEST(the_end_of_a_long_log_is_kept), TEST(archives_round_trip),
+		TEST(body_is_hardened),
+		TEST(the_seccomp_profile_travels_with_it),
+		TEST(options_of_the_host),
+		TEST(the_spec_label_follows_the_body),
+		TEST(reads_inspect),
+		TEST(reads_a_listed_one),
+		TEST(reads_images),
+		TEST(log_frames_become_text),
+		TEST(the_end_of_a_long_log_is_kept),
+		TEST(archives_round_trip),
 		TEST(archives_refuse_what_does_not_fit),
 	};
 

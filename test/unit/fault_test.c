@@ -80,10 +80,10 @@ static void every_code_of_the_contract_is_there(void **state)
 
 		for (int id = 0; id < FAULT__MAX; id++)
 			found += fault_infos[id].status == contract[i].status &&
-			         !strcmp(fault_infos[id].code, contract[i].code);
+				 !strcmp(fault_infos[id].code, contract[i].code);
 		/* Conflict has two rows of one status: final, and worth another try. */
 		CHECK_ROW(found == (str_eq(contract[i].code, "Sandbox.Conflict") ? 2 : 1), i,
-		          contract[i].code);
+			  contract[i].code);
 	}
 }
 
@@ -95,7 +95,7 @@ static void no_other_code_is_there(void **state)
 
 		for (size_t i = 0; i < ARRAY_LEN(contract); i++)
 			found |= fault_infos[id].status == contract[i].status &&
-			         !strcmp(fault_infos[id].code, contract[i].code);
+				 !strcmp(fault_infos[id].code, contract[i].code);
 		CHECK_ROW(found, id, fault_infos[id].code);
 	}
 }
@@ -122,7 +122,7 @@ static void texts_are_for_people(void **state)
 			size_t n = strlen(texts[i]);
 
 			CHECK_ROW(n > 5 && n < 100 && texts[i][n - 1] != '.', id,
-			          fault_infos[id].code);
+				  fault_infos[id].code);
 			CHECK_ROW(texts[i][0] >= 'A' && texts[i][0] <= 'Z', id, texts[i]);
 			CHECK_ROW(!strpbrk(texts[i], "\"\\\n"), id, texts[i]);
 		}
@@ -139,7 +139,7 @@ static void setting_a_fault_forgets_the_old_one(void **state)
 	assert_true(fault_is(&f, FAULT_BUSY) && !fault_is(&f, FAULT_INTERNAL));
 	assert_string_equal(f.detail, "node 7");
 	assert_true(!f.detail_json && !f.errors_json && !f.session_id && !f.execution_id &&
-	            !f.allow);
+		    !f.allow);
 	assert_true(f.retry_after_s == 0 && f.size == 0);
 }
 
@@ -155,7 +155,7 @@ static void a_long_detail_is_cut_at_a_character(void **state)
 	for (int shift = 0; shift < 2; shift++) {
 		fault_set(&f, FAULT_INTERNAL, "%.*s%s", shift, "x", text);
 		assert_true(strlen(f.detail) >= sizeof(f.detail) - 2 &&
-		            text_utf8_ok(f.detail, strlen(f.detail)));
+			    text_utf8_ok(f.detail, strlen(f.detail)));
 	}
 }
 

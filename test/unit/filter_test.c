@@ -22,16 +22,17 @@
 
 static const struct {
 	const char *name;
-	int         nr;
-	uint64_t    arg0, arg1;
-	uint32_t    action;
+	int nr;
+	uint64_t arg0, arg1;
+	uint32_t action;
 } rows[] = {
 	{ "read", SYS_read, 0, 0, SECCOMP_RET_ALLOW },
 	{ "openat", SYS_openat, 0, 0, SECCOMP_RET_ALLOW },
 	{ "execve", SYS_execve, 0, 0, SECCOMP_RET_ALLOW },
 	{ "futex", SYS_futex, 0, 0, SECCOMP_RET_ALLOW },
 	{ "memfd_create", SYS_memfd_create, 0, 0, SECCOMP_RET_ALLOW },
-	{ "clone of a thread", SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, SECCOMP_RET_ALLOW },
+	{ "clone of a thread", SYS_clone,
+	  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, 0, SECCOMP_RET_ALLOW },
 	{ "fork by clone", SYS_clone, 17, 0, SECCOMP_RET_ALLOW },
 	{ "clone of a user namespace", SYS_clone, CLONE_NEWUSER | 17, 0, DENY(EPERM) },
 	{ "clone of a network namespace", SYS_clone, CLONE_NEWNET | 17, 0, DENY(EPERM) },
@@ -55,9 +56,12 @@ static const struct {
 	{ "socket AF_NETLINK", SYS_socket, AF_NETLINK, 3, SECCOMP_RET_ALLOW },
 	{ "socket AF_ALG", SYS_socket, AF_ALG, 5, DENY(EAFNOSUPPORT) },
 	{ "socket AF_VSOCK", SYS_socket, AF_VSOCK, 1, DENY(EAFNOSUPPORT) },
-	{ "socket AF_VSOCK, high half set", SYS_socket, (1ULL << 32) | AF_VSOCK, 1, DENY(EAFNOSUPPORT) },
-	{ "socket AF_PACKET, high half set", SYS_socket, (1ULL << 32) | AF_PACKET, 3, DENY(EAFNOSUPPORT) },
-	{ "socket AF_UNIX, high half set", SYS_socket, (1ULL << 32) | AF_UNIX, 1, SECCOMP_RET_ALLOW },
+	{ "socket AF_VSOCK, high half set", SYS_socket, (1ULL << 32) | AF_VSOCK, 1,
+	  DENY(EAFNOSUPPORT) },
+	{ "socket AF_PACKET, high half set", SYS_socket, (1ULL << 32) | AF_PACKET, 3,
+	  DENY(EAFNOSUPPORT) },
+	{ "socket AF_UNIX, high half set", SYS_socket, (1ULL << 32) | AF_UNIX, 1,
+	  SECCOMP_RET_ALLOW },
 	{ "socket AF_PACKET", SYS_socket, AF_PACKET, 3, DENY(EAFNOSUPPORT) },
 	{ "ioctl TCGETS", SYS_ioctl, 0, TCGETS, SECCOMP_RET_ALLOW },
 	{ "ioctl TIOCSTI", SYS_ioctl, 0, TIOCSTI, DENY(EPERM) },
@@ -76,11 +80,11 @@ static const struct {
 static bool jumps(const struct sock_filter *f, uint32_t a)
 {
 	switch (BPF_OP(f->code)) {
-	case BPF_JEQ:  return a == f->k;
-	case BPF_JGT:  return a > f->k;
-	case BPF_JGE:  return a >= f->k;
+	case BPF_JEQ: return a == f->k;
+	case BPF_JGT: return a > f->k;
+	case BPF_JGE: return a >= f->k;
 	case BPF_JSET: return (a & f->k) != 0;
-	default:       fail_msg("jump 0x%x", f->code);
+	default: fail_msg("jump 0x%x", f->code);
 	}
 	return false;
 }
@@ -101,12 +105,12 @@ static uint32_t run(const struct sock_filter *f, size_t n, const struct seccomp_
 			a &= f[pc].k;
 			break;
 		case BPF_JMP:
-			pc += BPF_OP(f[pc].code) == BPF_JA ? f[pc].k : jumps(&f[pc], a) ? f[pc].jt : f[pc].jf;
+			pc += BPF_OP(f[pc].code) == BPF_JA ? f[pc].k
+			      : jumps(&f[pc], a)           ? f[pc].jt
+							   : f[pc].jf;
 			break;
-		case BPF_RET:
-			return f[pc].k;
-		default:
-			fail_msg("instruction 0x%x", f[pc].code);
+		case BPF_RET: return f[pc].k;
+		default: fail_msg("instruction 0x%x", f[pc].code);
 		}
 	fail_msg("the program does not end");
 	return 0;
@@ -135,7 +139,8 @@ static void what_each_call_gets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		CHECK_ROW(act(n, rows[i].nr, rows[i].arg0, rows[i].arg1) == rows[i].action, i, rows[i].name);
+		CHECK_ROW(act(n, rows[i].nr, rows[i].arg0, rows[i].arg1) == rows[i].action, i,
+			  rows[i].name);
 }
 
 static void without_a_listener_fatal_calls_kill(void **state)
@@ -155,10 +160,12 @@ static void another_architecture_is_refused(void **state)
 {
 	struct seccomp_data d = { .nr = SYS_read, .arch = AUDIT_ARCH_I386 };
 	size_t n = build(true);
-	uint32_t r = run((const struct sock_filter *)(const void *)code, n, &d) & SECCOMP_RET_ACTION_FULL;
+	uint32_t r = run((const struct sock_filter *)(const void *)code, n, &d) &
+		     SECCOMP_RET_ACTION_FULL;
 
 	(void)state;
-	assert_true(r == SECCOMP_RET_KILL_PROCESS || r == SECCOMP_RET_KILL_THREAD || r == SECCOMP_RET_ERRNO);
+	assert_true(r == SECCOMP_RET_KILL_PROCESS || r == SECCOMP_RET_KILL_THREAD ||
+		    r == SECCOMP_RET_ERRNO);
 }
 
 static void names_for_people(void **state)

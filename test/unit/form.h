@@ -7,7 +7,10 @@
 
 #include "../../lib/base/jsn.h"
 
-struct first { char type[32], path[128], detail[512]; size_t n; };
+struct first {
+	char type[32], path[128], detail[512];
+	size_t n;
+};
 
 /* Ends the check. `type` "" and n 0: there was no error. path: loc without its first element, dotted. */
 static inline struct first form_first(struct jsn_check *c)
@@ -23,9 +26,11 @@ static inline struct first form_first(struct jsn_check *c)
 	out.n = json_object_array_length(list);
 	e = json_object_array_get_idx(list, 0);
 	loc = json_object_object_get(e, "loc");
-	snprintf(out.type, sizeof(out.type), "%s", json_object_get_string(json_object_object_get(e, "type")));
+	snprintf(out.type, sizeof(out.type), "%s",
+		 json_object_get_string(json_object_object_get(e, "type")));
 	for (size_t i = 1; i < json_object_array_length(loc); i++)
-		snprintf(out.path + strlen(out.path), sizeof(out.path) - strlen(out.path), "%s%s", i > 1 ? "." : "",
+		snprintf(out.path + strlen(out.path), sizeof(out.path) - strlen(out.path), "%s%s",
+			 i > 1 ? "." : "",
 			 json_object_get_string(json_object_array_get_idx(loc, i)));
 	json_object_put(list);
 	return out;

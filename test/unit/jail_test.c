@@ -6,7 +6,10 @@
 #include "../../executor/jail.h"
 
 static const struct jail_view view = {
-	.roots = { { .path = "/usr" }, { .path = "/bin", .link = "usr/bin" }, { .path = "/etc" }, { .path = "/srv", .empty = true } },
+	.roots = { { .path = "/usr" },
+		   { .path = "/bin", .link = "usr/bin" },
+		   { .path = "/etc" },
+		   { .path = "/srv", .empty = true } },
 	.n = 4,
 };
 static const char *const env[] = { "HOME", "/workspace", "A", "b c", NULL };
@@ -27,8 +30,13 @@ static const char *words(const struct jail_spec *s, struct arena *a)
 
 static struct jail_spec plain(void)
 {
-	return (struct jail_spec){ .view = &view, .workspace = "/host/ws", .state_dir = "/nonexistent/state",
-				   .hostname = "sandbox", .env = env, .private_proc = true, .tmp_bytes = 536870912 };
+	return (struct jail_spec){ .view = &view,
+				   .workspace = "/host/ws",
+				   .state_dir = "/nonexistent/state",
+				   .hostname = "sandbox",
+				   .env = env,
+				   .private_proc = true,
+				   .tmp_bytes = 536870912 };
 }
 
 static void has(const char *text, const char *part, size_t i)
@@ -43,11 +51,29 @@ static void has(const char *text, const char *part, size_t i)
 static void every_execution_gets(void **state)
 {
 	static const char *const parts[] = {
-		"--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--unshare-net",
-		"--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop ALL", "--hostname sandbox",
-		"--ro-bind /usr /usr", "--symlink usr/bin /bin", "--ro-bind /etc /etc", "--dir /srv", "--dev /dev", "--proc /proc",
-		"--perms 1777 --size 536870912 --tmpfs /tmp", "--bind /host/ws /workspace", "--chdir /workspace", "--clearenv",
-		"--setenv HOME /workspace", "--setenv A b c",
+		"--unshare-user",
+		"--unshare-pid",
+		"--unshare-ipc",
+		"--unshare-uts",
+		"--unshare-cgroup-try",
+		"--unshare-net",
+		"--as-pid-1",
+		"--die-with-parent",
+		"--new-session",
+		"--cap-drop ALL",
+		"--hostname sandbox",
+		"--ro-bind /usr /usr",
+		"--symlink usr/bin /bin",
+		"--ro-bind /etc /etc",
+		"--dir /srv",
+		"--dev /dev",
+		"--proc /proc",
+		"--perms 1777 --size 536870912 --tmpfs /tmp",
+		"--bind /host/ws /workspace",
+		"--chdir /workspace",
+		"--clearenv",
+		"--setenv HOME /workspace",
+		"--setenv A b c",
 	};
 	struct arena *a = arena_new(1 << 20);
 	struct jail_spec s = plain();
@@ -93,7 +119,9 @@ static void what_differs(void **state)
 /* Names and values go through as they are: nothing here is ever read by a shell. */
 static void awkward_values(void **state)
 {
-	static const char *const awkward[] = { "A", "--bind / /x", "B", "", "C", "new\nline $(id) 'q\" \\", NULL };
+	static const char *const awkward[] = { "A", "--bind / /x", "B",
+					       "",  "C",           "new\nline $(id) 'q\" \\",
+					       NULL };
 	struct arena *a = arena_new(1 << 20);
 	struct jail_spec s = plain();
 	size_t n, seen = 0;
@@ -126,7 +154,8 @@ static void an_environment_at_its_limit_fits(void **state)
 	(void)state;
 	memset(value, 'v', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
-	for (size_t i = 0; i < 108; i++) {	/* CONTRACT 3.3: 100 variables of 64 KiB in all, and ours */
+	for (size_t i = 0; i < 108;
+	     i++) { /* CONTRACT 3.3: 100 variables of 64 KiB in all, and ours */
 		many[2 * i] = arena_printf(a, "NAME_%zu", i);
 		many[2 * i + 1] = value;
 	}

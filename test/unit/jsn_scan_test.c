@@ -199,8 +199,8 @@ static void null_is_json_but_no_parameter_object(void **state)
 	assert_null(jsn_parse("null", 4, *state, &f));
 	assert_true(fault_is(&f, FAULT_INVALID));
 	assert_string_equal(f.errors_json,
-	                    "[{\"type\":\"dict_type\",\"loc\":[\"body\"],"
-	                    "\"msg\":\"must be an object, not null\",\"input\":null}]");
+			    "[{\"type\":\"dict_type\",\"loc\":[\"body\"],"
+			    "\"msg\":\"must be an object, not null\",\"input\":null}]");
 }
 
 static void reads_no_byte_beyond_the_length(void **state)
@@ -214,7 +214,7 @@ static void reads_no_byte_beyond_the_length(void **state)
 	json_object_put(o);
 	assert_non_null(tight);
 	for (const char *const *t = (const char *const[]){ "[1,2", "\"\\u0", "\"\xf0\x9f\x98",
-	                                                   "tru[", "-1.5", NULL };
+							   "tru[", "-1.5", NULL };
 	     *t; t++) {
 		size_t at;
 		const char *why;
@@ -238,7 +238,7 @@ static void depth_is_32(void **state)
 
 			for (int i = 0; i < depth; i++)
 				w += sprintf(w, "%c%s", kinds[k].open,
-				             kinds[k].open == '{' && i + 1 < depth ? "\"a\":" : "");
+					     kinds[k].open == '{' && i + 1 < depth ? "\"a\":" : "");
 			for (int i = 0; i < depth; i++)
 				*w++ = kinds[k].close;
 			o = jsn_parse(text, (size_t)(w - text), *state, &f);
@@ -286,7 +286,7 @@ static void says_where_and_why(void **state)
 		const char *why;
 
 		CHECK_ROW(!jsn_valid(places[i].text, strlen(places[i].text), &at, &why), i,
-		          places[i].text);
+			  places[i].text);
 		assert_int_equal(at, places[i].at);
 		assert_string_equal(why, places[i].why);
 	}
@@ -329,7 +329,7 @@ static void spans_are_exact(void **state)
 			CHECK_ROW(n == 0, i, spans[i].text);
 		else
 			CHECK_ROW(n == strlen(spans[i].span) && !memcmp(p, spans[i].span, n), i,
-			          spans[i].text);
+				  spans[i].text);
 	}
 }
 

@@ -39,7 +39,7 @@ static const struct jsn_field fields[] = {
 
 /* Reads `text` with `fields`; the fault's errors_json or NULL. `o` keeps what `out` borrows from. */
 static const char *read_body(struct arena *a, const char *text, struct body *out,
-                             struct json_object **o)
+			     struct json_object **o)
 {
 	struct jsn_check c = { .a = a, .where = "body" };
 	struct fault f = { .info = NULL };
@@ -58,10 +58,10 @@ static void reads_each_type(void **state)
 	struct body b;
 
 	assert_null(read_body(
-	        *state,
-	        "{\"s\":\"abcd\",\"e\":\"admin\",\"i\":300,\"n\":0.25,\"b\":true,\"o\":{},"
-	        "\"l\":[1,2],\"any\":\"x\",\"unknown\":[{}]}",
-	        &b, &o));
+		*state,
+		"{\"s\":\"abcd\",\"e\":\"admin\",\"i\":300,\"n\":0.25,\"b\":true,\"o\":{},"
+		"\"l\":[1,2],\"any\":\"x\",\"unknown\":[{}]}",
+		&b, &o));
 	assert_string_equal(b.s, "abcd");
 	assert_string_equal(b.e, "admin");
 	assert_int_equal(b.i, 300);
@@ -160,7 +160,7 @@ static void refuses_by_type_and_range(void **state)
 		struct body b;
 		const char *errors = read_body(*state, refused[i].text, &b, &o);
 		const char *want = arena_printf(*state, "[{\"type\":\"%s\",\"loc\":%s,\"msg\":\"",
-		                                refused[i].type, refused[i].loc);
+						refused[i].type, refused[i].loc);
 
 		CHECK_ROW(errors && str_starts(errors, want), i, refused[i].text);
 	}
@@ -177,8 +177,8 @@ static void required_members(void **state)
 	jsn_read(&c, o, "x.3.y", must, 1, &v);
 	assert_int_equal(jsn_done(&c, &f), -1);
 	assert_string_equal(f.errors_json,
-	                    "[{\"type\":\"missing\",\"loc\":[\"body\",\"x\",3,\"y\",\"a\"],"
-	                    "\"msg\":\"is required\",\"input\":null}]");
+			    "[{\"type\":\"missing\",\"loc\":[\"body\",\"x\",3,\"y\",\"a\"],"
+			    "\"msg\":\"is required\",\"input\":null}]");
 	assert_string_equal(f.detail, "x.3.y.a: is required");
 }
 
@@ -240,7 +240,7 @@ static struct json_object *shown(struct arena *a, struct json_object *v)
 	errors = jsn_parse(f.errors_json, strlen(f.errors_json), a, &f);
 	assert_non_null(errors);
 	input = json_object_get(
-	        json_object_object_get(json_object_array_get_idx(errors, 0), "input"));
+		json_object_object_get(json_object_array_get_idx(errors, 0), "input"));
 	json_object_put(errors);
 	return input;
 }
@@ -249,7 +249,7 @@ static void input_is_cut_to_256_bytes_at_a_character(void **state)
 {
 	char text[600];
 	AUTO_JSON struct json_object *whole = NULL, *part = NULL, *list = json_object_new_array(),
-	                             *cut = NULL;
+				     *cut = NULL;
 
 	memset(text, 'a', sizeof(text));
 	for (size_t i = 255; i + 3 < sizeof(text); i += 3)
@@ -319,7 +319,7 @@ static void canonical_text_has_one_form(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(canon); i++) {
 		struct fault f;
 		AUTO_JSON struct json_object *o =
-		        jsn_parse(canon[i].in, strlen(canon[i].in), *state, &f);
+			jsn_parse(canon[i].in, strlen(canon[i].in), *state, &f);
 		const char *text = jsn_canonical(o, *state);
 
 		CHECK_ROW(str_eq(text, canon[i].out), i, text);
@@ -349,15 +349,15 @@ static void builders(void **state)
 	o = jsn_raw(o, "raw", "[1.50, 2]");
 	o = jsn_raw(o, "raw0", NULL);
 	o = jsn_put(o, "l",
-	            jsn_push(jsn_push(json_object_new_array(), json_object_new_int(1)),
-	                     jsn_rawval("{ }")));
+		    jsn_push(jsn_push(json_object_new_array(), json_object_new_int(1)),
+			     jsn_rawval("{ }")));
 	owner = o;
 	assert_string_equal(
-	        jsn_text(o, &n),
-	        "{\"s\":\"a\\\"/\\n\xe2\x82\xac\",\"s0\":null,\"sn\":\"ab\",\"sn0\":null,"
-	        "\"i\":-5,\"max\":9223372036854775807,\"i0\":null,\"n0\":null,\"inf\":null,\"b\":"
-	        "false,"
-	        "\"nil\":null,\"raw\":[1.50, 2],\"raw0\":null,\"l\":[1,{ }]}");
+		jsn_text(o, &n),
+		"{\"s\":\"a\\\"/\\n\xe2\x82\xac\",\"s0\":null,\"sn\":\"ab\",\"sn0\":null,"
+		"\"i\":-5,\"max\":9223372036854775807,\"i0\":null,\"n0\":null,\"inf\":null,\"b\":"
+		"false,"
+		"\"nil\":null,\"raw\":[1.50, 2],\"raw0\":null,\"l\":[1,{ }]}");
 	assert_int_equal(n, strlen(jsn_text(o, &n)));
 }
 
@@ -386,11 +386,11 @@ static void numbers_are_shortest_and_exact(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		AUTO_JSON struct json_object *o =
-		        jsn_num(json_object_new_object(), "n", numbers[i].v);
+			jsn_num(json_object_new_object(), "n", numbers[i].v);
 		const char *text = json_object_to_json_string(json_object_object_get(o, "n"));
 
 		CHECK_ROW(!strcmp(text, numbers[i].text) && strtod(text, NULL) == numbers[i].v, i,
-		          text);
+			  text);
 	}
 }
 

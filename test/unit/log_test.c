@@ -75,7 +75,7 @@ static void a_line_has_its_members(void **state)
 	(void)state;
 	log_set_request("req-1");
 	log_warn("something_happened", S("what", "a thing"), I("count", -5), S("nothing", NULL),
-	         I("max", INT64_MAX));
+		 I("max", INT64_MAX));
 	o = line();
 	assert_true(clock_parse(get(o, "ts"), &ms) && clock_wall_ms() - ms < 10000);
 	assert_string_equal(get(o, "level"), "warn");
@@ -150,9 +150,9 @@ static void values_neither_break_nor_forge_a_line(void **state)
 		log_info("event", S("v", values[i].value), S("after", "here"));
 		o = line();
 		CHECK_ROW(str_eq(get(o, "v"), values[i].read) && str_eq(get(o, "after"), "here"), i,
-		          values[i].value);
+			  values[i].value);
 		CHECK_ROW(str_eq(get(o, "level"), "info") && str_eq(get(o, "msg"), "event"), i,
-		          values[i].value);
+			  values[i].value);
 	}
 }
 

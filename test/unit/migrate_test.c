@@ -3,9 +3,19 @@
 
 #include "../../lib/store/migrate.h"
 
-static const struct { const char *sql; size_t n; const char *first; } texts[] = {
-	{ "", 0, "" }, { "  \n\t", 0, "" }, { "A", 1, "A" }, { "A;", 1, "A" }, { "A;\n", 1, "A" }, { "A;\nB;\n", 2, "A" },
-	{ "\n\nA\nx;\n\n B;\nC", 3, "A\nx" }, { "-- c;d\nA ';' x;\nB;\n", 2, "-- c;d\nA ';' x" },
+static const struct {
+	const char *sql;
+	size_t n;
+	const char *first;
+} texts[] = {
+	{ "", 0, "" },
+	{ "  \n\t", 0, "" },
+	{ "A", 1, "A" },
+	{ "A;", 1, "A" },
+	{ "A;\n", 1, "A" },
+	{ "A;\nB;\n", 2, "A" },
+	{ "\n\nA\nx;\n\n B;\nC", 3, "A\nx" },
+	{ "-- c;d\nA ';' x;\nB;\n", 2, "-- c;d\nA ';' x" },
 };
 
 static void cuts_at_line_ends(void **state)
@@ -21,21 +31,33 @@ static void cuts_at_line_ends(void **state)
 				first_len = len;
 			}
 		CHECK_ROW(n == texts[i].n, i, texts[i].sql);
-		CHECK_ROW(first_len == strlen(texts[i].first) && !memcmp(first, texts[i].first, first_len), i, texts[i].sql);
+		CHECK_ROW(first_len == strlen(texts[i].first) &&
+				  !memcmp(first, texts[i].first, first_len),
+			  i, texts[i].sql);
 	}
 }
 
-static const struct { const char *sql; bool ddl; } kinds[] = {
-	{ "CREATE TABLE a", true }, { "alter table a", true }, { "-- x\n-- y\n\nDROP TABLE a", true },
-	{ "INSERT INTO a", false }, { "UPDATE a", false }, { "-- CREATE TABLE a\nDELETE FROM a", false }, { "", false },
-	{ "-- only a comment", false }, { "CREATED", false },
+static const struct {
+	const char *sql;
+	bool ddl;
+} kinds[] = {
+	{ "CREATE TABLE a", true },
+	{ "alter table a", true },
+	{ "-- x\n-- y\n\nDROP TABLE a", true },
+	{ "INSERT INTO a", false },
+	{ "UPDATE a", false },
+	{ "-- CREATE TABLE a\nDELETE FROM a", false },
+	{ "", false },
+	{ "-- only a comment", false },
+	{ "CREATED", false },
 };
 
 static void knows_what_commits_by_itself(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		CHECK_ROW(migrate_is_ddl(kinds[i].sql, strlen(kinds[i].sql)) == kinds[i].ddl, i, kinds[i].sql);
+		CHECK_ROW(migrate_is_ddl(kinds[i].sql, strlen(kinds[i].sql)) == kinds[i].ddl, i,
+			  kinds[i].sql);
 }
 
 static void are_numbered_from_one(void **state)
@@ -60,7 +82,9 @@ static void every_change_of_the_schema_may_run_twice(void **state)
 			char *text = strndup(s, len);
 
 			assert_non_null(text);
-			CHECK_ROW(!migrate_is_ddl(s, len) || strstr(text, "IF NOT EXISTS") || strstr(text, "IF EXISTS"), no, text);
+			CHECK_ROW(!migrate_is_ddl(s, len) || strstr(text, "IF NOT EXISTS") ||
+					  strstr(text, "IF EXISTS"),
+				  no, text);
 			free(text);
 		}
 	}
@@ -69,8 +93,10 @@ static void every_change_of_the_schema_may_run_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cuts_at_line_ends), cmocka_unit_test(knows_what_commits_by_itself),
-		cmocka_unit_test(are_numbered_from_one), cmocka_unit_test(every_change_of_the_schema_may_run_twice),
+		cmocka_unit_test(cuts_at_line_ends),
+		cmocka_unit_test(knows_what_commits_by_itself),
+		cmocka_unit_test(are_numbered_from_one),
+		cmocka_unit_test(every_change_of_the_schema_may_run_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,9 +42,9 @@ static void feed(struct output *o, size_t from, size_t n, size_t chunk)
 
 static const struct {
 	int64_t keep, view;
-	size_t  bytes, chunk;
+	size_t bytes, chunk;
 	int64_t kept, dropped;
-	bool    cut;
+	bool cut;
 } rows[] = {
 	{ 10000, 1000, 0, 100, 0, 0, false },
 	{ 10000, 1000, 1, 1, 1, 0, false },
@@ -56,7 +56,7 @@ static const struct {
 	{ 10000, 1000, 1000000, 4000, 10000, 990000, true },
 	{ 10000, 1000, 1000003, 13, 10000, 990003, true },
 	{ 2048, 2048, 1 << 20, 4000, 2048, (1 << 20) - 2048, true },
-	{ 100, 1000, 300, 7, 100, 200, false },		/* the log is full, but the end is still at hand */
+	{ 100, 1000, 300, 7, 100, 200, false }, /* the log is full, but the end is still at hand */
 	{ 100, 1000, 900, 7, 100, 800, true },
 	{ 100, 1000, 5000, 7, 100, 4900, true },
 };
@@ -76,15 +76,17 @@ static void check_view(size_t i, const char *text, size_t n)
 	all = output_inline(whole, a, &len, &cut);
 	assert_non_null(all);
 	assert_int_equal(len, total);
-	CHECK_ROW(line && sscanf(line, "\n... %zu bytes omitted ...\n", &omitted) == 1, i, "the line");
+	CHECK_ROW(line && sscanf(line, "\n... %zu bytes omitted ...\n", &omitted) == 1, i,
+		  "the line");
 	end = line + 1 + strcspn(line + 1, "\n") + 1;
 	head = (size_t)(line - text);
 	tail = n - (size_t)(end - text);
 	CHECK_ROW(!memcmp(all, text, head), i, "head");
 	CHECK_ROW(!memcmp(all + total - tail, end, tail), i, "tail");
 	CHECK_ROW(head + tail + omitted == total, i, "omitted");
-	CHECK_ROW(tail > (size_t)rows[i].view / 3 && (head > (size_t)rows[i].view / 3 || head == (size_t)rows[i].keep), i,
-		  "two halves");
+	CHECK_ROW(tail > (size_t)rows[i].view / 3 &&
+			  (head > (size_t)rows[i].view / 3 || head == (size_t)rows[i].keep),
+		  i, "two halves");
 	arena_free(a);
 	output_free(whole, true);
 }
@@ -111,7 +113,8 @@ static void the_two_ends(void **state)
 			char keep[sizeof(path)];
 
 			memcpy(keep, path, sizeof(path));
-			snprintf(path, sizeof(path), "%.50s-all", keep);	/* beside the log that is looked at */
+			snprintf(path, sizeof(path), "%.50s-all",
+				 keep); /* beside the log that is looked at */
 			check_view(i, text, n);
 			memcpy(path, keep, sizeof(path));
 		} else {
@@ -133,7 +136,7 @@ static void reading_by_offset(void **state)
 	feed(o, 0, 150, 50);
 	assert_int_equal(output_read(o, 8, buf, 8), 8);
 	assert_memory_equal(buf, "0000008\n", 8);
-	assert_int_equal(output_read(o, 96, buf, 64), 4);	/* the cap is a multiple of nothing */
+	assert_int_equal(output_read(o, 96, buf, 64), 4); /* the cap is a multiple of nothing */
 	assert_int_equal(output_read(o, 100, buf, 64), 0);
 	output_free(o, true);
 }
@@ -161,7 +164,9 @@ static void characters_stay_whole(void **state)
 		for (size_t i = 0; i < n;) {
 			size_t k = (unsigned char)text[i] < 0x80 ? 1 : 4;
 
-			CHECK_ROW(k == 1 || (i + 4 <= n && !memcmp(text + i, "\xf0\x9f\x98\x80", 4)), shift, "torn");
+			CHECK_ROW(k == 1 ||
+					  (i + 4 <= n && !memcmp(text + i, "\xf0\x9f\x98\x80", 4)),
+				  shift, "torn");
 			i += k;
 		}
 		assert_true(ok > 200);

@@ -3,16 +3,58 @@
 
 #include "../../fcgi/packages.h"
 
-#define A98 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A98 \
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const char *const good_names[] = {
-	"a", "A", "7", "requests", "Flask-SQLAlchemy", "zope.interface", "ruamel.yaml", "z3c.form", "py2neo", "jinja2",
-	"psycopg2-binary", "python3-openid", "typing_extensions", "a--b", "a__b", "2captcha", A98 "aa",
+	"a",
+	"A",
+	"7",
+	"requests",
+	"Flask-SQLAlchemy",
+	"zope.interface",
+	"ruamel.yaml",
+	"z3c.form",
+	"py2neo",
+	"jinja2",
+	"psycopg2-binary",
+	"python3-openid",
+	"typing_extensions",
+	"a--b",
+	"a__b",
+	"2captcha",
+	A98 "aa",
 };
 static const char *const bad_names[] = {
-	"", "-a", "a-", ".a", "a.", "_a", "a_", "a..b", "a b", " a", "a\n", "a==1", "a>=1", "a[extra]", "a;x", "a@b",
-	"git+https://x/y", "../a", "./a", "/a", "a/b", "--index-url", "-r", "a,b", "\xc3\xa9", "a%20", "requests2.31",
-	"requests2.31.0", A98 "aaa",
+	"",
+	"-a",
+	"a-",
+	".a",
+	"a.",
+	"_a",
+	"a_",
+	"a..b",
+	"a b",
+	" a",
+	"a\n",
+	"a==1",
+	"a>=1",
+	"a[extra]",
+	"a;x",
+	"a@b",
+	"git+https://x/y",
+	"../a",
+	"./a",
+	"/a",
+	"a/b",
+	"--index-url",
+	"-r",
+	"a,b",
+	"\xc3\xa9",
+	"a%20",
+	"requests2.31",
+	"requests2.31.0",
+	A98 "aaa",
 };
 
 static void names(void **state)
@@ -25,16 +67,67 @@ static void names(void **state)
 }
 
 static const char *const good_versions[] = {
-	"1", "1.0", "2.31.0", "v1.0", "1!2.0", "1.0a1", "1.0.a.1", "1.0-alpha", "1.0b2", "1.0rc1", "1.0c1", "1.0pre1",
-	"1.0.post1", "1.0-1", "1.0-r4", "1.0.rev2", "1.0.dev3", "1.0a1.post2.dev3", "1.0+local.7", "1.0+ubuntu-1", "2026.1.1",
-	"==1.0", "==1.*", "!=1.5.*", "==1.0.post1", "==1.0+local", ">=1.0", "<2", "<=2.0", ">1.0", "~=1.4", "~=1.4.2",
-	">=1.0,<2", ">=1.0, <2, !=1.5.*", "== 1.0", ">=1.0rc1",
+	"1",           "1.0",
+	"2.31.0",      "v1.0",
+	"1!2.0",       "1.0a1",
+	"1.0.a.1",     "1.0-alpha",
+	"1.0b2",       "1.0rc1",
+	"1.0c1",       "1.0pre1",
+	"1.0.post1",   "1.0-1",
+	"1.0-r4",      "1.0.rev2",
+	"1.0.dev3",    "1.0a1.post2.dev3",
+	"1.0+local.7", "1.0+ubuntu-1",
+	"2026.1.1",    "==1.0",
+	"==1.*",       "!=1.5.*",
+	"==1.0.post1", "==1.0+local",
+	">=1.0",       "<2",
+	"<=2.0",       ">1.0",
+	"~=1.4",       "~=1.4.2",
+	">=1.0,<2",    ">=1.0, <2, !=1.5.*",
+	"== 1.0",      ">=1.0rc1",
 };
 static const char *const bad_versions[] = {
-	"", " ", "latest", "*", "1.", ".1", "1..0", "1.0.", "1.0x", "1.0.*", "a1", "1 0", "=1.0", "===1.0", "~1.0", "^1.0",
-	"~=1", "~=1.*", ">=1.*", ">=1.0+local", "<1.0+x", ">=1.0,", ",>=1.0", ">=1.0,,<2", ">=1.0 <2", "1.0,2.0", ">=", "==",
-	"1.0+", "1.0+a_", "1.0; python_version>'3'", "1.0 --hash=x", "@ https://x/y", "https://x/y.whl", "--pre", "1.0\n",
-	"\n1.0", "1!", "!=1.0.**", "==1.0.dev1.*", "\xd9\xa1",
+	"",
+	" ",
+	"latest",
+	"*",
+	"1.",
+	".1",
+	"1..0",
+	"1.0.",
+	"1.0x",
+	"1.0.*",
+	"a1",
+	"1 0",
+	"=1.0",
+	"===1.0",
+	"~1.0",
+	"^1.0",
+	"~=1",
+	"~=1.*",
+	">=1.*",
+	">=1.0+local",
+	"<1.0+x",
+	">=1.0,",
+	",>=1.0",
+	">=1.0,,<2",
+	">=1.0 <2",
+	"1.0,2.0",
+	">=",
+	"==",
+	"1.0+",
+	"1.0+a_",
+	"1.0; python_version>'3'",
+	"1.0 --hash=x",
+	"@ https://x/y",
+	"https://x/y.whl",
+	"--pre",
+	"1.0\n",
+	"\n1.0",
+	"1!",
+	"!=1.0.**",
+	"==1.0.dev1.*",
+	"\xd9\xa1",
 };
 
 static void versions(void **state)
@@ -60,12 +153,20 @@ static void a_version_has_100_bytes_at_most(void **state)
 	assert_false(package_version_ok(text));
 }
 
-static const struct { const char *json, *type, *path; } lists[] = {
-	{ "[]", "", "" }, { "[{\"name\":\"a\"}]", "", "" }, { "[{\"name\":\"a\",\"version\":null}]", "", "" },
+static const struct {
+	const char *json, *type, *path;
+} lists[] = {
+	{ "[]", "", "" },
+	{ "[{\"name\":\"a\"}]", "", "" },
+	{ "[{\"name\":\"a\",\"version\":null}]", "", "" },
 	{ "[{\"name\":\"a\",\"version\":\">=1,<2\",\"extra\":1},{\"name\":\"b\"}]", "", "" },
-	{ "[\"requests\"]", "dict_type", "d.0" }, { "[1]", "dict_type", "d.0" }, { "[null]", "dict_type", "d.0" },
-	{ "[{\"name\":\"a\"},{}]", "missing", "d.1.name" }, { "[{\"name\":1}]", "string_type", "d.0.name" },
-	{ "[{\"name\":\"a b\"}]", "value_error", "d.0.name" }, { "[{\"name\":\"a\",\"version\":1}]", "string_type", "d.0.version" },
+	{ "[\"requests\"]", "dict_type", "d.0" },
+	{ "[1]", "dict_type", "d.0" },
+	{ "[null]", "dict_type", "d.0" },
+	{ "[{\"name\":\"a\"},{}]", "missing", "d.1.name" },
+	{ "[{\"name\":1}]", "string_type", "d.0.name" },
+	{ "[{\"name\":\"a b\"}]", "value_error", "d.0.name" },
+	{ "[{\"name\":\"a\",\"version\":1}]", "string_type", "d.0.version" },
 	{ "[{\"name\":\"a\",\"version\":\"x\"}]", "value_error", "d.0.version" },
 };
 
@@ -86,7 +187,9 @@ static void lists_are_checked_element_by_element(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names), cmocka_unit_test(versions), cmocka_unit_test(a_version_has_100_bytes_at_most),
+		cmocka_unit_test(names),
+		cmocka_unit_test(versions),
+		cmocka_unit_test(a_version_has_100_bytes_at_most),
 		cmocka_unit_test(lists_are_checked_element_by_element),
 	};
 

@@ -12,15 +12,15 @@ static const char *const env[] = { "PATH=/usr/bin:/bin", "MARK=here", NULL };
 
 /* Runs `script` in sh. */
 static int sh(const char *script, const char *input, size_t max_output, int timeout_ms,
-              struct proc_result *r)
+	      struct proc_result *r)
 {
 	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
 	const struct proc_spec sp = { .argv = argv,
-		                      .envp = env,
-		                      .input = input,
-		                      .input_len = input ? strlen(input) : 0,
-		                      .max_output = max_output,
-		                      .timeout_ms = timeout_ms };
+				      .envp = env,
+				      .input = input,
+				      .input_len = input ? strlen(input) : 0,
+				      .max_output = max_output,
+				      .timeout_ms = timeout_ms };
 
 	return proc_run(&sp, r);
 }
@@ -92,8 +92,8 @@ static void nothing_is_lost_at_the_exit(void **state)
 		struct proc_result r;
 
 		assert_int_equal(sh("head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2", NULL,
-		                    100000, 10000, &r),
-		                 0);
+				    100000, 10000, &r),
+				 0);
 		assert_int_equal(r.out_len, 60000);
 		assert_int_equal(r.err_len, 60000);
 		proc_result_free(&r);
@@ -121,7 +121,7 @@ static void output_is_capped_but_read(void **state)
 		assert_int_equal(sh(caps[i].script, NULL, caps[i].max, 10000, &r), 0);
 		CHECK_ROW(r.out_len == caps[i].out && r.err_len == caps[i].err, i, caps[i].script);
 		CHECK_ROW(r.out_cut == caps[i].out_cut && r.err_cut == caps[i].err_cut, i,
-		          caps[i].script);
+			  caps[i].script);
 		CHECK_ROW(r.exit_code == 0 && r.out[r.out_len] == '\0', i, caps[i].script);
 		proc_result_free(&r);
 	}
@@ -154,7 +154,7 @@ static void the_deadline_holds(void **state)
 static void what_is_left_behind_is_killed(void **state)
 {
 	static const char *const scripts[] = { "sleep 60 & echo $!", "sleep 60 >&- 2>&- & echo $!",
-		                               "while :; do echo x >&2; done & echo $!" };
+					       "while :; do echo x >&2; done & echo $!" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
@@ -165,7 +165,7 @@ static void what_is_left_behind_is_killed(void **state)
 
 		assert_int_equal(sh(scripts[i], NULL, 1000, 20000, &r), 0);
 		CHECK_ROW(clock_ms() - from < 5000 && !r.timed_out && r.exit_code == 0, i,
-		          scripts[i]);
+			  scripts[i]);
 		pid = atoi(r.out);
 		assert_true(pid > 1);
 		/* Its parent is gone; whoever adopts it may take a moment to reap it. */
@@ -188,10 +188,17 @@ static void what_is_left_behind_is_killed(void **state)
 /* What a program leaves running in a session of its own, as a container is, goes on writing there. */
 static void output_may_go_to_a_descriptor(void **state)
 {
-	const char *const argv[] = { "/bin/sh", "-c", "echo out; echo err >&2; setsid sh -c 'sleep 0.6; echo later' & sleep 0.3", NULL };
+	const char *const argv[] = {
+		"/bin/sh", "-c",
+		"echo out; echo err >&2; setsid sh -c 'sleep 0.6; echo later' & sleep 0.3", NULL
+	};
 	const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
 	FILE *to = tmpfile();
-	struct proc_spec sp = { .argv = argv, .envp = envp, .max_output = 10, .timeout_ms = 10000, .out_fd = fileno(to) };
+	struct proc_spec sp = { .argv = argv,
+				.envp = envp,
+				.max_output = 10,
+				.timeout_ms = 10000,
+				.out_fd = fileno(to) };
 	struct proc_result r;
 	char all[64] = "";
 
@@ -228,8 +235,9 @@ static void the_child_has_three_descriptors_and_clean_signals(void **state)
 	assert_int_equal(sh("exec ls /proc/self/fd", NULL, 1000, 10000, &r), 0);
 	assert_string_equal(r.out, "0\n1\n2\n3\n");
 	proc_result_free(&r);
-	assert_int_equal(
-	        sh("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL, 1000, 10000, &r), 0);
+	assert_int_equal(sh("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", NULL, 1000, 10000,
+			    &r),
+			 0);
 	assert_int_equal(sscanf(r.out, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
 	assert_int_equal(blocked, 0);
 	assert_int_equal(ignored & 0x7fffffff, 0); /* glibc keeps 32 and 33 for itself */

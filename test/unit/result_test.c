@@ -73,7 +73,7 @@ static void each_status_has_its_reasons(void **state)
 			char text[200];
 
 			snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":\"%s\"}",
-			         statuses[i].status, reasons[k]);
+				 statuses[i].status, reasons[k]);
 			CHECK_ROW(report(*state, text, &r, &f) == (ok ? 0 : -1), i, text);
 			if (!ok) {
 				CHECK_ROW(fault_is(&f, FAULT_REFUSED), i, text);
@@ -103,7 +103,7 @@ static void a_missing_reason_is_the_status_own(void **state)
 		char text[100];
 
 		snprintf(text, sizeof(text), "{\"status\":\"%s\",\"ended_reason\":null}",
-		         rows[i].status);
+			 rows[i].status);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
 		assert_string_equal(r.ended_reason, rows[i].reason);
 	}
@@ -174,13 +174,13 @@ static void streams_are_exact(void **state)
 		char text[200];
 
 		snprintf(text, sizeof(text),
-		         "{\"status\":\"completed\"%s,\"stderr\":\"Zg==\",\"stderr_encoding\":"
-		         "\"base64\"}",
-		         streams[i].members);
+			 "{\"status\":\"completed\"%s,\"stderr\":\"Zg==\",\"stderr_encoding\":"
+			 "\"base64\"}",
+			 streams[i].members);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
 		CHECK_ROW(r.stdout_len == streams[i].len &&
-		                  !memcmp(r.stdout_data, streams[i].data, r.stdout_len),
-		          i, text);
+				  !memcmp(r.stdout_data, streams[i].data, r.stdout_len),
+			  i, text);
 		assert_int_equal(r.stderr_len, 1);
 		assert_memory_equal(r.stderr_data, "f", 1);
 	}
@@ -210,9 +210,9 @@ static void return_value_and_error_are_exact(void **state)
 		char text[300];
 
 		snprintf(text, sizeof(text),
-		         "{\"x\":{\"return_value\":9},\"return_value\": %s "
-		         ",\"error\":%s,\"status\":\"failed\"}",
-		         values[i], values[i]);
+			 "{\"x\":{\"return_value\":9},\"return_value\": %s "
+			 ",\"error\":%s,\"status\":\"failed\"}",
+			 values[i], values[i]);
 		CHECK_ROW(report(*state, text, &r, &f) == 0, i, text);
 		assert_string_equal(r.return_value, values[i]);
 		assert_string_equal(r.error, values[i]);
@@ -225,11 +225,11 @@ static void what_is_not_given_is_unknown(void **state)
 	struct fault f;
 
 	assert_int_equal(report(*state,
-	                        "{\"status\":\"completed\",\"exit_code\":null,\"return_value\":"
-	                        "null,\"error\":null,"
-	                        "\"metrics\":{}}",
-	                        &r, &f),
-	                 0);
+				"{\"status\":\"completed\",\"exit_code\":null,\"return_value\":"
+				"null,\"error\":null,"
+				"\"metrics\":{}}",
+				&r, &f),
+			 0);
 	assert_null(r.return_value);
 	assert_null(r.error);
 	assert_null(r.error_message);
@@ -237,13 +237,13 @@ static void what_is_not_given_is_unknown(void **state)
 	assert_null(r.completed_at);
 	assert_int_equal(r.attempt, 1);
 	assert_true(r.exit_code == JSN_ABSENT && r.signal == JSN_ABSENT &&
-	            r.duration_ms == JSN_ABSENT && r.cpu_time_ms == JSN_ABSENT &&
-	            r.io_read_bytes == JSN_ABSENT && r.io_write_bytes == JSN_ABSENT &&
-	            r.queue_ms == JSN_ABSENT && isnan(r.peak_memory_mb));
+		    r.duration_ms == JSN_ABSENT && r.cpu_time_ms == JSN_ABSENT &&
+		    r.io_read_bytes == JSN_ABSENT && r.io_write_bytes == JSN_ABSENT &&
+		    r.queue_ms == JSN_ABSENT && isnan(r.peak_memory_mb));
 	assert_int_equal(r.stdout_len, 0);
 	assert_string_equal(r.stdout_data, "");
 	assert_true(!r.stdout_truncated && !r.stderr_truncated && !r.artifacts_truncated &&
-	            !r.retryable);
+		    !r.retryable);
 }
 
 static void every_member_arrives(void **state)
@@ -252,20 +252,20 @@ static void every_member_arrives(void **state)
 	struct fault f;
 
 	assert_int_equal(report(*state,
-	                        "{\"status\":\"failed\",\"ended_reason\":\"signaled\",\"attempt\":"
-	                        "3,\"retryable\":true,"
-	                        "\"exit_code\":137,\"signal\":9,\"error_message\":\"killed\","
-	                        "\"stdout_bytes\":10,\"stderr_bytes\":11,"
-	                        "\"stdout_truncated\":true,\"stderr_truncated\":true,\"stdout_"
-	                        "dropped_bytes\":12,\"stderr_dropped_bytes\":13,"
-	                        "\"artifacts_truncated\":true,\"started_at\":\"2026-01-06T11:00:00."
-	                        "5+01:00\","
-	                        "\"completed_at\":\"2026-01-06T10:00:01Z\",\"metrics\":{\"duration_"
-	                        "ms\":1,\"cpu_time_ms\":2,"
-	                        "\"peak_memory_mb\":3.5,\"io_read_bytes\":4,\"io_write_bytes\":5,"
-	                        "\"queue_ms\":6}}",
-	                        &r, &f),
-	                 0);
+				"{\"status\":\"failed\",\"ended_reason\":\"signaled\",\"attempt\":"
+				"3,\"retryable\":true,"
+				"\"exit_code\":137,\"signal\":9,\"error_message\":\"killed\","
+				"\"stdout_bytes\":10,\"stderr_bytes\":11,"
+				"\"stdout_truncated\":true,\"stderr_truncated\":true,\"stdout_"
+				"dropped_bytes\":12,\"stderr_dropped_bytes\":13,"
+				"\"artifacts_truncated\":true,\"started_at\":\"2026-01-06T11:00:00."
+				"5+01:00\","
+				"\"completed_at\":\"2026-01-06T10:00:01Z\",\"metrics\":{\"duration_"
+				"ms\":1,\"cpu_time_ms\":2,"
+				"\"peak_memory_mb\":3.5,\"io_read_bytes\":4,\"io_write_bytes\":5,"
+				"\"queue_ms\":6}}",
+				&r, &f),
+			 0);
 	assert_int_equal(r.attempt, 3);
 	assert_int_equal(r.retryable, 1);
 	assert_int_equal(r.exit_code, 137);
@@ -292,10 +292,10 @@ static void a_bad_time_is_no_time(void **state)
 	struct fault f;
 
 	assert_int_equal(report(*state,
-	                        "{\"status\":\"completed\",\"started_at\":\"yesterday\","
-	                        "\"completed_at\":\"\"}",
-	                        &r, &f),
-	                 0);
+				"{\"status\":\"completed\",\"started_at\":\"yesterday\","
+				"\"completed_at\":\"\"}",
+				&r, &f),
+			 0);
 	assert_null(r.started_at);
 	assert_null(r.completed_at);
 }

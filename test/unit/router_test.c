@@ -81,16 +81,16 @@ static void finds_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(finds); i++) {
 		struct req r = { .a = arena_new(4096),
-			         .method = finds[i].method,
-			         .path = finds[i].path,
-			         .internal = finds[i].internal };
+				 .method = finds[i].method,
+				 .path = finds[i].path,
+				 .internal = finds[i].internal };
 		const char *allow = "unset";
 		const struct route *rt = route_find(table, &r, &allow);
 		const char *want[REQ_MAX_PARAMS] = { finds[i].p0, finds[i].p1, finds[i].p2 };
 
 		CHECK_ROW(rt == (finds[i].row < 0 ? NULL : &table[finds[i].row]), i, finds[i].path);
 		CHECK_ROW(finds[i].allow ? str_eq(allow, finds[i].allow) : !allow, i,
-		          finds[i].path);
+			  finds[i].path);
 		for (size_t k = 0; rt && k < ARRAY_LEN(want); k++)
 			if (want[k])
 				CHECK_ROW(str_eq(r.params[k], want[k]), i, finds[i].path);
@@ -118,13 +118,13 @@ static void names_methods(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		struct req r = { .a = arena_new(4096),
-			         .method = "OPTIONS",
-			         .path = options[i].path,
-			         .internal = options[i].internal };
+				 .method = "OPTIONS",
+				 .path = options[i].path,
+				 .internal = options[i].internal };
 		const char *allow = route_allow(table, &r);
 
 		CHECK_ROW(options[i].allow ? str_eq(allow, options[i].allow) : !allow, i,
-		          options[i].path);
+			  options[i].path);
 		arena_free(r.a);
 	}
 }
@@ -132,7 +132,7 @@ static void names_methods(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(finds_rows),
-		                            cmocka_unit_test(names_methods) };
+					    cmocka_unit_test(names_methods) };
 
 	return cmocka_run_group_tests_name("router", tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static void targets_table(void **state)
 		CHECK_ROW(rc == (targets[i].path ? 0 : -1), i, targets[i].uri);
 		if (rc == 0)
 			CHECK_ROW(str_eq(path, targets[i].path) && str_eq(query, targets[i].query),
-			          i, targets[i].uri);
+				  i, targets[i].uri);
 		else
 			CHECK_ROW(fault_is(&f, FAULT_REFUSED) && f.detail[0], i, targets[i].uri);
 	}

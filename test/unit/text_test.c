@@ -91,7 +91,7 @@ static void utf8_repair(void **state)
 		char *p = text_utf8_repair(*state, repairs[i].in, repairs[i].n, &n);
 
 		CHECK_ROW(p && n == repairs[i].out_n && !memcmp(p, repairs[i].out, n + 1), i,
-		          repairs[i].in);
+			  repairs[i].in);
 		assert_true(text_utf8_ok(p, n));
 	}
 }
@@ -237,7 +237,7 @@ static void integers(void **state)
 		int64_t v = 77;
 
 		CHECK_ROW(text_int(ints[i].s, ints[i].lo, ints[i].hi, &v) == ints[i].ok, i,
-		          ints[i].s);
+			  ints[i].s);
 		CHECK_ROW(v == (ints[i].ok ? ints[i].v : 77), i, ints[i].s);
 	}
 }

@@ -3,7 +3,8 @@
 
 #include "../../lib/token.h"
 
-static char one[] = "0123456789abcdef0123456789abcdef", two[] = "fedcba9876543210fedcba9876543210", none[] = "";
+static char one[] = "0123456789abcdef0123456789abcdef", two[] = "fedcba9876543210fedcba9876543210",
+	    none[] = "";
 
 static struct conf settings(char *secret, char *previous)
 {
@@ -17,7 +18,8 @@ static void has_the_documented_form(void **state)
 	struct arena *a = arena_new(4096);
 
 	(void)state;
-	assert_string_equal(token_make(&cf, "sess_a", 1, a), "RNbBTw6CXOMghfEeT_W6368sf5NTsRPUI6eBOLaR1oY");
+	assert_string_equal(token_make(&cf, "sess_a", 1, a),
+			    "RNbBTw6CXOMghfEeT_W6368sf5NTsRPUI6eBOLaR1oY");
 	arena_free(a);
 }
 
@@ -46,9 +48,11 @@ static void is_good_for_its_session_and_epoch_only(void **state)
 
 static void survives_one_rotation_of_the_secret(void **state)
 {
-	struct conf before = settings(one, none), during = settings(two, one), after = settings(two, none);
+	struct conf before = settings(one, none), during = settings(two, one),
+		    after = settings(two, none);
 	struct arena *a = arena_new(4096);
-	const char *old = token_make(&before, "sess_a", 7, a), *new = token_make(&during, "sess_a", 7, a);
+	const char *old = token_make(&before, "sess_a", 7, a),
+		   *new = token_make(&during, "sess_a", 7, a);
 
 	(void)state;
 	assert_string_not_equal(old, new);
