@@ -347,6 +347,11 @@ static void get_output(struct call *c)
 		send_fault(c->h, c->rq, &f);
 		return;
 	}
+	if (j->state == JOB_FREED && !stream_of(j, now.is_err)) {
+		fault_set(&f, FAULT_EXE_NOT_FOUND, "the log of %.64s was given up", c->id);
+		send_fault(c->h, c->rq, &f);
+		return;
+	}
 	wait_for(c, now, wait);
 }
 

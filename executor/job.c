@@ -17,6 +17,8 @@
 #define CHUNK      65536
 #define SAMPLE_MS  250		/* memory of the tree */
 #define DISK_EVERY 8		/* samples between two looks at the disk, at least */
+#define LOGS_MAX   64		/* long logs that are kept; a descriptor for each stream */
+#define LOGS_BYTES ((int64_t)1 << 30)	/* of those, when the container tells no disk size: the default of [session] disk */
 #define DISK_SHARE 20		/* a look may take 1/20 of the time between two (CONTRACT 6, Quota) */
 
 static struct event *sampler;
@@ -163,9 +165,29 @@ void jobs_stop(struct jobs *js)
 	}
 }
 
+static void free_logs(struct job *j)
+{
+	output_free(TAKE_PTR(j->out), true);
+	output_free(TAKE_PTR(j->err), true);
+}
+
+/* Delivered results leave long logs on the host's disk: the newest stay, no more than the workspace may hold. */
+static void drop_old_logs(struct jobs *js)
+{
+	int64_t left = js->set->disk_bytes ? js->set->disk_bytes : LOGS_BYTES;
+	size_t n = 0;
+
+	for (struct job *j = js->list; j; j = j->next) {
+		if (j->state != JOB_FREED || !j->out)
+			continue;
+		left -= output_kept(j->out) + output_kept(j->err);
+		if (n++ && (left < 0 || n > LOGS_MAX))
+			free_logs(j);
+	}
+}
+
 void job_free_result(struct jobs *js, struct job *j, bool all)
 {
-	(void)js;
 	bool long_log = j->out && (output_total(j->out) > j->output_inline || output_total(j->err) > j->output_inline);
 
 	free(TAKE_PTR(j->result));
@@ -173,10 +195,9 @@ void job_free_result(struct jobs *js, struct job *j, bool all)
 	drop_event(&j->deliver);
 	j->state = JOB_FREED;
 	j->delivered = true;
-	if (all || !long_log) {
-		output_free(TAKE_PTR(j->out), true);
-		output_free(TAKE_PTR(j->err), true);
-	}
+	if (all || !long_log)
+		free_logs(j);
+	drop_old_logs(js);
 }
 
 /* ---- run ---- */

@@ -4,8 +4,10 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "../lib/base/clock.h"
+#include "../lib/base/log.h"
 #include "init.h"
 #include "job.h"
 #include "meter.h"
@@ -232,6 +234,15 @@ static int64_t file_limit(const struct jobs *js)
 	return left > 4096 ? left : 4096;
 }
 
+/* Code can close its directory even to itself; the next execution finds it open. */
+static void open_workspace(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU && chmod(path, (st.st_mode & 07777) | S_IRWXU) < 0)
+		log_warn("workspace.closed", S("path", path), S("error", strerror(errno)));
+}
+
 int launch(struct jobs *js, struct job *j)
 {
 	struct arena *a = arena_new(ARENA_BYTES);
@@ -243,6 +254,7 @@ int launch(struct jobs *js, struct job *j)
 	memset(f.child, -1, sizeof(f.child));
 	if (!a)
 		return -1;
+	open_workspace(js->set->workspace);
 	command = jail_command(j->lang, file_limit(js), a);
 	j->oom_base = base.oom_kills;
 	j->pids_base = base.pids_refused;

@@ -289,7 +289,7 @@ int64_t meter_disk(const char *dir)
 	struct walk w = { .left = ENTRIES_MAX, .whole = true };
 
 	if (fd < 0)
-		return -1;
+		return errno == EACCES ? METER_DISK_ENDLESS : -1;
 	add_files(fd, 0, &w);
 	return w.whole ? w.sum : METER_DISK_ENDLESS;
 }

@@ -28,7 +28,14 @@ teardown_file() { stop_stack; }
 	run_code shell 'rm -r d; mkdir -m 700 h; head -c 200M /dev/zero >h/a; head -c 200M /dev/zero >h/b; chmod 0 h'
 	expect .ended_reason disk_quota
 	run_code shell 'chmod 700 h; rm -r h'
-	run_code shell 'chmod 0 .; chmod 700 .; mkdir -m 0 e; rmdir e; echo fine'
+	run_code shell 'mkdir -m 0 e; rmdir e; echo fine'
+	expect '[.ended_reason, .stdout] | tojson' '["exited","fine\n"]'
+}
+
+@test "code that closes its workspace has not ended its session" {
+	run_code shell 'chmod 0 /workspace'
+	expect .ended_reason disk_quota
+	run_code shell 'echo fine >a && cat a && rm a'
 	expect '[.ended_reason, .stdout] | tojson' '["exited","fine\n"]'
 }
 
