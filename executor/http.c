@@ -4,49 +4,51 @@
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
-#include <event2/listener.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "../lib/base/clock.h"
 #include "../lib/base/ident.h"
 #include "../lib/base/log.h"
 #include "../lib/base/text.h"
+#include "listen.h"
 
-#define BODY_MAX    (32 << 20)	/* code, event and stdin at their ceilings, escaped */
+#define BODY_MAX    (32 << 20) /* code, event and stdin at their ceilings, escaped */
 #define HEADERS_MAX 16384
-#define WAIT_MAX_S  30		/* CONTRACT 10.1 */
-#define IDLE_S      75		/* an open connection without a request; longer than any long poll */
+#define WAIT_MAX_S  30 /* CONTRACT 10.1 */
+#define IDLE_S      75 /* an open connection without a request; longer than any long poll */
 #define ARENA_BYTES ((size_t)64 << 20)
 
 /* A reader that waits: for the end of a job, or for bytes beyond an offset. */
 struct waiter {
-	struct waiter         *next;
-	struct http           *h;
+	struct waiter *next;
+	struct http *h;
 	struct evhttp_request *rq;
-	struct job            *j;
-	struct event          *timer;
-	bool                   output;	/* else the end */
-	bool                   is_err;
-	int64_t                after, limit;
+	struct job *j;
+	struct event *timer;
+	bool output; /* else the end */
+	bool is_err;
+	int64_t after, limit;
 };
 
 struct http {
-	struct evhttp         *server;
-	struct event_base     *base;
-	struct jobs           *jobs;
+	struct evhttp *server;
+	struct event_base *base;
+	struct jobs *jobs;
 	const struct settings *set;
-	const struct trial    *trial;
-	struct waiter         *waiters;
-	struct arena          *a;	/* of the request being served */
-	int64_t                started_ms;
+	const struct trial *trial;
+	struct waiter *waiters;
+	struct arena *a; /* of the request being served */
+	int64_t started_ms;
 };
 
-struct call { struct http *h; struct evhttp_request *rq; const char *id; struct evkeyvalq query; };
+struct call {
+	struct http *h;
+	struct evhttp_request *rq;
+	const char *id;
+	struct evkeyvalq query;
+};
 
 /* ---- answers ---- */
 
@@ -118,7 +120,8 @@ static struct output *stream_of(const struct job *j, bool is_err)
 }
 
 /* `limit`: bytes at most; 0: all there are. */
-static void send_output(struct evhttp_request *rq, const struct job *j, bool is_err, int64_t after, int64_t limit)
+static void send_output(struct evhttp_request *rq, const struct job *j, bool is_err, int64_t after,
+			int64_t limit)
 {
 	struct output *o = stream_of(j, is_err);
 	struct evbuffer *b = evbuffer_new();
@@ -143,7 +146,7 @@ static void send_output(struct evhttp_request *rq, const struct job *j, bool is_
 	if (b && n > 0) {
 		int fd = fcntl(output_fd(o), F_DUPFD_CLOEXEC, 3);
 
-		if (fd >= 0 && evbuffer_add_file(b, fd, after, n) < 0)	/* takes fd */
+		if (fd >= 0 && evbuffer_add_file(b, fd, after, n) < 0) /* takes fd */
 			close(fd);
 	}
 	evhttp_send_reply(rq, after > kept ? 416 : 200, "OK", b);
@@ -287,9 +290,13 @@ static void get_health(struct call *c)
 
 	for (struct job *j = h->jobs->list; j; j = j->next)
 		spooled += j->state == JOB_ENDED;
-	o = jsn_str(o, "status", h->jobs->stopping ? "stopping" : h->jobs->isolated ? "healthy" : "unhealthy");
+	o = jsn_str(o, "status",
+		    h->jobs->stopping   ? "stopping"
+		    : h->jobs->isolated ? "healthy"
+					: "unhealthy");
 	if (h->jobs->stopping || !h->jobs->isolated)
-		o = jsn_str(o, "reason", h->jobs->stopping ? "stopping" : "the isolation is not proven");
+		o = jsn_str(o, "reason",
+			    h->jobs->stopping ? "stopping" : "the isolation is not proven");
 	o = jsn_str(o, "version", VERSION);
 	o = jsn_int(o, "uptime_seconds", (clock_ms() - h->started_ms) / 1000);
 	o = jsn_int(o, "active_executions", h->jobs->running);
@@ -339,7 +346,8 @@ static void get_output(struct call *c)
 	int64_t wait = 0;
 	struct fault f;
 
-	if (!j || !query_int(c, "wait", WAIT_MAX_S, &wait) || !query_int(c, "after", INT64_MAX, &now.after) ||
+	if (!j || !query_int(c, "wait", WAIT_MAX_S, &wait) ||
+	    !query_int(c, "after", INT64_MAX, &now.after) ||
 	    !query_int(c, "limit", INT64_MAX, &now.limit))
 		return;
 	if (stream && !str_eq(stream, "stdout") && !str_eq(stream, "stderr")) {
@@ -362,7 +370,7 @@ static void cancel(struct call *c)
 	if (!j)
 		return;
 	job_cancel(c->h->jobs, j);
-	wait_for(c, (struct waiter){ .j = j }, 1);	/* the kill takes milliseconds */
+	wait_for(c, (struct waiter){ .j = j }, 1); /* the kill takes milliseconds */
 }
 
 static void acknowledge(struct call *c)
@@ -383,16 +391,16 @@ static void acknowledge(struct call *c)
 
 static const struct {
 	enum evhttp_cmd_type method;
-	const char *pattern;		/* %: the id */
+	const char *pattern; /* %: the id */
 	void (*fn)(struct call *);
 } routes[] = {
-	{ EVHTTP_REQ_GET,    "/",                    get_root },
-	{ EVHTTP_REQ_GET,    "/health",              get_health },
-	{ EVHTTP_REQ_POST,   "/executions",          post_execution },
-	{ EVHTTP_REQ_GET,    "/executions/%",        get_execution },
-	{ EVHTTP_REQ_DELETE, "/executions/%",        acknowledge },
-	{ EVHTTP_REQ_GET,    "/executions/%/output", get_output },
-	{ EVHTTP_REQ_POST,   "/executions/%/cancel", cancel },
+	{ EVHTTP_REQ_GET, "/", get_root },
+	{ EVHTTP_REQ_GET, "/health", get_health },
+	{ EVHTTP_REQ_POST, "/executions", post_execution },
+	{ EVHTTP_REQ_GET, "/executions/%", get_execution },
+	{ EVHTTP_REQ_DELETE, "/executions/%", acknowledge },
+	{ EVHTTP_REQ_GET, "/executions/%/output", get_output },
+	{ EVHTTP_REQ_POST, "/executions/%/cancel", cancel },
 };
 
 static bool match(const char *pat, const char *path, char id[IDENT_SZ])
@@ -424,14 +432,17 @@ static void on_request(struct evhttp_request *rq, void *arg)
 {
 	struct http *h = arg;
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(rq);
-	const char *path = uri ? evhttp_uri_get_path(uri) : NULL, *query = uri ? evhttp_uri_get_query(uri) : NULL;
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL,
+		   *query = uri ? evhttp_uri_get_query(uri) : NULL;
 	struct call c = { .h = h, .rq = rq };
 	struct fault f = { 0 };
 	char id[IDENT_SZ] = "";
 	size_t i = 0;
 
 	log_set_request(evhttp_find_header(evhttp_request_get_input_headers(rq), "X-Request-ID"));
-	while (i < ARRAY_LEN(routes) && !(path && evhttp_request_get_command(rq) == routes[i].method && match(routes[i].pattern, path, id)))
+	while (i < ARRAY_LEN(routes) &&
+	       !(path && evhttp_request_get_command(rq) == routes[i].method &&
+		 match(routes[i].pattern, path, id)))
 		i++;
 	if (!authorised(h, rq)) {
 		fault_set(&f, FAULT_EXE_UNAUTHORIZED, "the session token is missing or wrong");
@@ -451,49 +462,29 @@ static void on_request(struct evhttp_request *rq, void *arg)
 	log_set_request(NULL);
 }
 
-/* ---- listening ---- */
+/* ---- life ---- */
 
-static int listen_on(const char *address, char *why, size_t whysz)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct sockaddr_storage ss;
-	int len = sizeof(ss), fd, one = 1;
-	bool is_unix = address[0] == '/';
-
-	if (is_unix && strlen(address) < sizeof(un.sun_path)) {
-		memcpy(un.sun_path, address, strlen(address) + 1);
-		unlink(address);
-	} else if (is_unix || evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss, &len)) {
-		snprintf(why, whysz, "EXECUTOR_LISTEN: '%s' is neither a socket path nor an address with a port", address);
-		return -1;
-	}
-	fd = socket(is_unix ? AF_UNIX : ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && !is_unix)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, is_unix ? (struct sockaddr *)&un : (struct sockaddr *)&ss, is_unix ? sizeof(un) : (socklen_t)len) < 0 ||
-	    (is_unix && chmod(address, 0666) < 0) || listen(fd, 128) < 0) {
-		snprintf(why, whysz, "cannot listen on %s: %s", address, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-struct http *http_open(struct event_base *base, struct jobs *js, const struct settings *set, const struct trial *t, char *why,
-		       size_t whysz)
+struct http *http_open(struct event_base *base, struct jobs *js, const struct settings *set,
+		       const struct trial *t, char *why, size_t whysz)
 {
 	struct http *h = calloc(1, sizeof(*h));
 	int fd = h ? listen_on(set->listen, why, whysz) : -1;
 
 	if (fd < 0) {
 		free(h);
-		return NULL;	/* the program ends, and what else it holds with it */
+		return NULL;
 	}
-	*h = (struct http){ .server = evhttp_new(base), .base = base, .jobs = js, .set = set, .trial = t,
-			    .a = arena_new(ARENA_BYTES), .started_ms = clock_ms() };
+	*h = (struct http){ .server = evhttp_new(base),
+			    .base = base,
+			    .jobs = js,
+			    .set = set,
+			    .trial = t,
+			    .a = arena_new(ARENA_BYTES),
+			    .started_ms = clock_ms() };
 	if (!h->server || !h->a || !evhttp_accept_socket_with_handle(h->server, fd)) {
 		snprintf(why, whysz, "out of memory");
+		close(fd);
+		http_close(h);
 		return NULL;
 	}
 	evhttp_set_max_body_size(h->server, BODY_MAX);
@@ -510,7 +501,8 @@ void http_close(struct http *h)
 		return;
 	while (h->waiters)
 		answer(h->waiters);
-	evhttp_free(h->server);
+	if (h->server)
+		evhttp_free(h->server);
 	arena_free(h->a);
 	free(h);
 }

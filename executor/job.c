@@ -15,21 +15,23 @@
 #include "spool.h"
 
 #define CHUNK      65536
-#define SAMPLE_MS  250		/* memory of the tree */
-#define DISK_EVERY 8		/* samples between two looks at the disk, at least */
-#define LOGS_MAX   64		/* long logs that are kept; a descriptor for each stream */
-#define LOGS_BYTES ((int64_t)1 << 30)	/* of those, when the container tells no disk size: the default of [session] disk */
-#define DISK_SHARE 20		/* a look may take 1/20 of the time between two (CONTRACT 6, Quota) */
+#define SAMPLE_MS  250 /* memory of the tree */
+#define DISK_EVERY 8   /* samples between two looks at the disk, at least */
+#define LOGS_MAX   64  /* long logs that are kept; a descriptor for each stream */
+#define LOGS_BYTES \
+	((int64_t)1 \
+	 << 30) /* of those, when the container tells no disk size: the default of [session] disk */
+#define DISK_SHARE 20 /* a look may take 1/20 of the time between two (CONTRACT 6, Quota) */
 
 static struct event *sampler;
 
 const char *job_state_name(const struct job *j)
 {
 	switch (j->state) {
-	case JOB_QUEUED:  return "pending";
+	case JOB_QUEUED: return "pending";
 	case JOB_RUNNING: return "running";
 	case JOB_ENDED:
-	case JOB_FREED:   break;
+	case JOB_FREED: break;
 	}
 	return j->status ? j->status : "completed";
 }
@@ -139,7 +141,8 @@ static void kill_tree(struct job *j)
 	if (j->first > 1)
 		kill(j->first, SIGKILL);
 	else
-		kill(j->sandbox, SIGKILL);	/* before the namespace exists; --die-with-parent covers the gap */
+		kill(j->sandbox,
+		     SIGKILL); /* before the namespace exists; --die-with-parent covers the gap */
 }
 
 void job_cancel(struct jobs *js, struct job *j)
@@ -188,7 +191,8 @@ static void drop_old_logs(struct jobs *js)
 
 void job_free_result(struct jobs *js, struct job *j, bool all)
 {
-	bool long_log = j->out && (output_total(j->out) > j->output_inline || output_total(j->err) > j->output_inline);
+	bool long_log = j->out && (output_total(j->out) > j->output_inline ||
+				   output_total(j->err) > j->output_inline);
 
 	free(TAKE_PTR(j->result));
 	spool_drop(j->id);
@@ -202,7 +206,7 @@ void job_free_result(struct jobs *js, struct job *j, bool all)
 
 /* ---- run ---- */
 
-static struct jobs *the_jobs;	/* for libevent callbacks that have only the job */
+static struct jobs *the_jobs; /* for libevent callbacks that have only the job */
 
 static void drain(struct jobs *js, struct job *j, int *fd, struct output *o)
 {
@@ -220,14 +224,15 @@ static void drain(struct jobs *js, struct job *j, int *fd, struct output *o)
 			return;
 		}
 		if (output_append(o, buf, (size_t)n) < 0)
-			log_warn("output.lost", S("execution_id", j->id), S("error", strerror(errno)));
+			log_warn("output.lost", S("execution_id", j->id),
+				 S("error", strerror(errno)));
 		if (j->output_kill && !j->output_limit && output_total(o) > j->output_max) {
 			j->output_limit = true;
 			kill_tree(j);
 		}
 		js->on_output(j, js->arg);
 		if (n < (ssize_t)sizeof(buf))
-			return;		/* fair to the others: the loop comes back */
+			return; /* fair to the others: the loop comes back */
 	}
 }
 
@@ -259,8 +264,8 @@ static void watch(struct jobs *js, struct job *j)
 	j->on_out = event_new(js->base, j->out_fd, EV_READ | EV_PERSIST, on_stream, j);
 	j->on_err = event_new(js->base, j->err_fd, EV_READ | EV_PERSIST, on_stream, j);
 	j->deadline = evtimer_new(js->base, on_deadline, j);
-	if (!j->on_out || !j->on_err || !j->deadline || event_add(j->on_out, NULL) || event_add(j->on_err, NULL) ||
-	    event_add(j->deadline, &limit)) {
+	if (!j->on_out || !j->on_err || !j->deadline || event_add(j->on_out, NULL) ||
+	    event_add(j->on_err, NULL) || event_add(j->deadline, &limit)) {
 		log_error("job.events", S("execution_id", j->id));
 		kill_tree(j);
 	}
@@ -334,14 +339,15 @@ void jobs_reap(struct jobs *js)
 		if ((pid = wait4(-1, &st, WNOHANG, &ru)) <= 0)
 			return;
 		if (!(j = by_sandbox(js, pid)))
-			continue;	/* an orphan: pid 1's duty */
+			continue; /* an orphan: pid 1's duty */
 		learn_first(j);
 		j->exited = true;
 		j->ended_us = clock_us();
 		used(j, (struct meter_tree){
-			.rss = ru.ru_maxrss * 1024,
-			.cpu_ms = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000,
-		});
+				.rss = ru.ru_maxrss * 1024,
+				.cpu_ms = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
+					  (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000,
+			});
 		/* What the tree read and wrote became ours with the reaping. */
 		io = io && meter_io(&r1, &w1);
 		j->io_read = io ? r1 - r0 : -1;
@@ -386,7 +392,8 @@ static void revive(const char *id, char *text, size_t n, void *arg)
 	struct jobs *js = arg;
 	AUTO_JSON struct json_object *o = json_tokener_parse(text);
 	struct job *j = calloc(1, sizeof(*j));
-	static const char *const words[] = { "completed", "failed", "timeout", "cancelled", "crashed" };
+	static const char *const words[] = { "completed", "failed", "timeout", "cancelled",
+					     "crashed" };
 	const char *status = json_object_get_string(json_object_object_get(o, "status"));
 
 	if (!j || !status) {
@@ -408,7 +415,8 @@ static void revive(const char *id, char *text, size_t n, void *arg)
 	js->on_end(j, js->arg);
 }
 
-int jobs_open(struct jobs *js, const struct settings *set, struct event_base *base, char *why, size_t whysz)
+int jobs_open(struct jobs *js, const struct settings *set, struct event_base *base, char *why,
+	      size_t whysz)
 {
 	ssize_t n = filter_build(js->filter, sizeof(js->filter), true);
 
@@ -417,8 +425,10 @@ int jobs_open(struct jobs *js, const struct settings *set, struct event_base *ba
 	js->base = base;
 	js->filter_len = n > 0 ? (size_t)n : 0;
 	js->self_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (n < 0 || js->self_fd < 0 || jail_scan(&js->view) < 0 || spool_open(set->state_dir) < 0) {
-		snprintf(why, whysz, "cannot prepare executions in %s: %s", set->state_dir, strerror(errno));
+	if (n < 0 || js->self_fd < 0 || jail_scan(&js->view) < 0 ||
+	    spool_open(set->state_dir) < 0) {
+		snprintf(why, whysz, "cannot prepare executions in %s: %s", set->state_dir,
+			 strerror(errno));
 		return -1;
 	}
 	sampler = evtimer_new(base, on_sample, js);

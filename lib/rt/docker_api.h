@@ -23,7 +23,7 @@ void docker_api_close(struct docker_api *);
 /* True when the engine is on this host. */
 bool docker_api_local(const struct docker_api *);
 
-#define DOCKER_API_TAKEN -1 /* 404 and 409 are expected: it is gone, or somebody else is at it */
+#define DOCKER_API_TAKEN (-1) /* 404 and 409 are expected: it is gone, or somebody else is at it */
 
 /* HTTP status of any answer; -1: none came, fault set. A status that says no is logged unless it is `expected`. */
 int docker_api_do(struct docker_api *, const struct docker_call *, int expected,

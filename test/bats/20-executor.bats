@@ -561,8 +561,7 @@ handler = H()'
 	ps_out=$(ps -eo args | grep -c 'secret-env-value' || true)
 	submit shell 'sleep 3 # secret-code-text' '{"env_vars":{"K":"secret-env-value"}}'
 	poll 5 running "$id"
-	sleep 0.3
-	! grep -lE 'secret-(code|env)' /proc/[0-9]*/cmdline
+	run ! grep -lE 'secret-(code|env)' /proc/[0-9]*/cmdline
 	ex POST "/executions/$id/cancel" '{}'
 }
 

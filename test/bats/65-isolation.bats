@@ -66,7 +66,7 @@ teardown_file() { stop_stack; }
 	submit python $'import socket\ns = socket.create_server(("127.0.0.1", 38123))\nprint("up", flush=True)\ns.accept()'
 	poll 10 running "$id"
 	poll 10 said_up "$id"
-	! (exec 3<>/dev/tcp/127.0.0.1/38123) 2>/dev/null
+	run ! bash -c 'exec 3<>/dev/tcp/127.0.0.1/38123'
 	run_code shell '(exec 3<>/dev/tcp/127.0.0.1/38123) 2>/dev/null || echo none'
 	expect .stdout $'none\n'
 	api POST "/executions/$id/cancel"
