@@ -239,7 +239,8 @@ static void open_workspace(const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU && chmod(path, (st.st_mode & 07777) | S_IRWXU) < 0)
+	if (stat(path, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU &&
+	    chmod(path, (st.st_mode & 07777) | S_IRWXU) < 0)
 		log_warn("workspace.closed", S("path", path), S("error", strerror(errno)));
 }
 
