@@ -63,6 +63,9 @@ static int read_body(struct req *r, struct create *in, struct resources *res, st
 		envvars_check(&c, "env_vars", in->env_vars);
 	if (in->dependencies)
 		packages_check(&c, "dependencies", in->dependencies);
+	if (!str_empty(in->index_url) && !package_index_ok(in->index_url))
+		jsn_bad(&c, "value_error", "python_package_index_url", NULL,
+			"must be an http or https URL without credentials, query and fragment");
 	resources_read(&c, r->in, res);
 	return jsn_done(&c, f);
 }

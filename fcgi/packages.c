@@ -125,6 +125,21 @@ bool package_version_ok(const char *s)
 	}
 }
 
+bool package_index_ok(const char *url)
+{
+	const char *host = str_starts(url, "https://") ? url + strlen("https://") :
+			   str_starts(url, "http://")  ? url + strlen("http://") :
+							 "";
+
+	if (!*host || strchr("/:", *host))
+		return false;
+	/* Visible ASCII without what opens credentials, query or fragment, or what quoting gives a meaning. */
+	for (const char *p = host; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f || strchr("@?#\\\"'`<>{}|^", *p))
+			return false;
+	return true;
+}
+
 struct package {
 	const char *name, *version;
 };

@@ -9,3 +9,6 @@ void packages_check(struct jsn_check *c, const char *path, struct json_object *a
 /* For one text; packages_check() uses them. */
 bool package_name_ok(const char *);
 bool package_version_ok(const char *);
+
+/* The address of a package index: http or https, a host, nothing that carries secrets or more than a path. */
+bool package_index_ok(const char *);

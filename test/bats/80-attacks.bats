@@ -58,3 +58,12 @@ teardown_file() { stop_stack; }
 }
 
 at_most_in() { [ "$(du -sb "$2" | cut -f1)" -le $(($1 + 8192)) ]; }
+
+@test "a package index is a web address, nothing of this host" {
+	local url
+
+	for url in file:///etc 'https://u:p@h/' 'https://h/?x' '--extra-index-url=http://h'; do
+		api POST /sessions "$(jq -cn --arg u "$url" '{template_id: "python-basic", python_package_index_url: $u}')"
+		expect_code 422
+	done
+}

@@ -154,6 +154,39 @@ static void a_version_has_100_bytes_at_most(void **state)
 }
 
 static const struct {
+	const char *url;
+	bool ok;
+} indexes[] = {
+	{ "https://pypi.example/simple", true },
+	{ "http://10.0.0.1:8080/a/b-c_d/~e/%20/", true },
+	{ "https://[::1]:3141/", true },
+	{ "https://pypi.example", true },
+	{ "", false },
+	{ " ", false },
+	{ "pypi.example", false },
+	{ "file:///etc", false },
+	{ "ftp://pypi.example/", false },
+	{ "HTTPS//x", false },
+	{ "https://", false },
+	{ "https:///simple", false },
+	{ "https://:80/", false },
+	{ "https://user:secret@pypi.example/", false },
+	{ "https://pypi.example/?a=b", false },
+	{ "https://pypi.example/#a", false },
+	{ "https://pypi.example/a b", false },
+	{ "https://pypi.example/\n--extra", false },
+	{ "https://pypi.example/\xc3\xbc", false },
+	{ "--index-url=https://pypi.example", false },
+};
+
+static void an_index_is_a_plain_web_address(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(indexes); i++)
+		CHECK_ROW(package_index_ok(indexes[i].url) == indexes[i].ok, i, indexes[i].url);
+}
+
+static const struct {
 	const char *json, *type, *path;
 } lists[] = {
 	{ "[]", "", "" },
@@ -190,6 +223,7 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(a_version_has_100_bytes_at_most),
+		cmocka_unit_test(an_index_is_a_plain_web_address),
 		cmocka_unit_test(lists_are_checked_element_by_element),
 	};
 
