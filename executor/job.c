@@ -174,7 +174,7 @@ static void free_logs(struct job *j)
 	output_free(TAKE_PTR(j->err), true);
 }
 
-/* Delivered results leave long logs on the host's disk: the newest stay, no more than the workspace may hold. */
+/* Delivered results leave long logs on the host's disk: the newest stay, as many as the quota holds. */
 static void drop_old_logs(struct jobs *js)
 {
 	int64_t left = js->set->disk_bytes ? js->set->disk_bytes : LOGS_BYTES;

@@ -10,5 +10,5 @@ void packages_check(struct jsn_check *c, const char *path, struct json_object *a
 bool package_name_ok(const char *);
 bool package_version_ok(const char *);
 
-/* The address of a package index: http or https, a host, nothing that carries secrets or more than a path. */
+/* The address of a package index: http or https, a host, a path; no credentials, query, fragment. */
 bool package_index_ok(const char *);
