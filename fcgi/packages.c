@@ -127,9 +127,9 @@ bool package_version_ok(const char *s)
 
 bool package_index_ok(const char *url)
 {
-	const char *host = str_starts(url, "https://") ? url + strlen("https://") :
-			   str_starts(url, "http://")  ? url + strlen("http://") :
-							 "";
+	const char *host = str_starts(url, "https://")  ? url + strlen("https://")
+			   : str_starts(url, "http://") ? url + strlen("http://")
+							: "";
 
 	if (!*host || strchr("/:", *host))
 		return false;
