@@ -342,6 +342,7 @@ void jobs_reap(struct jobs *js)
 			continue; /* an orphan: pid 1's duty */
 		learn_first(j);
 		j->exited = true;
+		j->sandbox_status = st;
 		j->ended_us = clock_us();
 		used(j, (struct meter_tree){
 				.rss = ru.ru_maxrss * 1024,

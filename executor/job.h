@@ -35,6 +35,7 @@ struct job {
 	int64_t accepted_us, started_us, ended_us;
 	int64_t started_wall_ms, ended_wall_ms;
 	pid_t sandbox, first; /* bwrap; pid 1 of the namespace as seen here (0: not known yet) */
+	int sandbox_status;   /* of waitpid() on bwrap */
 	int out_fd, err_fd, result_fd, report_fd, info_fd; /* -1: closed */
 	struct event *on_out, *on_err, *deadline;
 	struct output *out, *err;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "../lib/base/clock.h"
 #include "../lib/base/text.h"
@@ -199,6 +200,12 @@ static struct json_object *put_error(struct json_object *o, const struct ending 
 	return jsn_raw(o, "error", text);
 }
 
+/* bwrap ends with 1 when it could not build the sandbox, else as its first process: 128 + n for a signal. */
+static bool bwrap_failed(const struct job *j)
+{
+	return WIFEXITED(j->sandbox_status) && WEXITSTATUS(j->sandbox_status) == 1;
+}
+
 static struct ending decide(const struct job *j, const struct init_report *r, bool reported,
 			    const struct answer *x)
 {
@@ -212,7 +219,7 @@ static struct ending decide(const struct job *j, const struct init_report *r, bo
 		.oom_rose = now.oom_kills > j->oom_base,
 		.pids_rose = now.pids_refused > j->pids_base,
 		.reported = reported,
-		.started = reported ? r->started : j->started && j->first != 0,
+		.started = reported ? r->started : j->started && j->first != 0 && !bwrap_failed(j),
 		.wait_status = r->status,
 		.syscall = r->syscall,
 		.has_error = x->nerror != 0,

@@ -15,7 +15,8 @@ setup_file() {
 	export BIN DIR
 	# shellcheck source=/dev/null
 	. "$TOP/test/stack/dockerd.bash"
-	[ -e "$BASE" ] || thrice mmdebstrap --quiet --variant=minbase bookworm "$BASE" || { rm -f "$BASE"; return 1; }
+	mkdir -p "$TOP/build"
+	"$TOP/tools/debian-root" "$BASE" || return 1
 	start_dockerd "$DIR/d" || return 1
 	export DOCKER_HOST
 	thrice "$TOP/deploy/images/build.sh" --network host --base "$BASE" --executor "$BIN/sandbox-executor" \

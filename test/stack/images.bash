@@ -11,21 +11,14 @@ images_tar() {
 	mkdir -p "$images_root"
 	(
 		flock 9
-		[ ! -e "$images_root/.complete" ] || exit 0
-		# A mirror that fails once must not fail a suite. The hooks run on this machine, with the new root as $1.
+		# The hooks run on this machine, with the new root as $1.
 		# shellcheck disable=SC2016
-		for _ in 1 2 3; do
-			mmdebstrap --quiet --aptopt='Acquire::Retries "5"' --format=tar --variant=minbase \
-				--include=bubblewrap,ca-certificates,python3,nodejs \
-				--customize-hook='chroot "$1" groupadd --gid 1000 sandbox' \
-				--customize-hook='chroot "$1" useradd --uid 1000 --gid 1000 --home-dir /workspace --shell /bin/bash sandbox' \
-				--customize-hook='install -d -o 1000 -g 1000 -m 755 "$1/workspace"' \
-				--customize-hook='install -d -o 1000 -g 1000 -m 700 "$1/var/lib/sandbox-executor"' \
-				--customize-hook='install -d -m 755 "$1/run/sandbox" "$1/opt/sandbox-deps"' \
-				bookworm "$tar" && touch "$images_root/.complete" && exit 0
-			rm -f "$tar"
-		done
-		exit 1
+		"$images_root/../../tools/debian-root" "$tar" --include=bubblewrap,ca-certificates,python3,nodejs \
+			--customize-hook='chroot "$1" groupadd --gid 1000 sandbox' \
+			--customize-hook='chroot "$1" useradd --uid 1000 --gid 1000 --home-dir /workspace --shell /bin/bash sandbox' \
+			--customize-hook='install -d -o 1000 -g 1000 -m 755 "$1/workspace"' \
+			--customize-hook='install -d -o 1000 -g 1000 -m 700 "$1/var/lib/sandbox-executor"' \
+			--customize-hook='install -d -m 755 "$1/run/sandbox" "$1/opt/sandbox-deps"'
 	) 9>"$images_root/.lock" >&2 && echo "$tar"
 }
 
