@@ -3,6 +3,7 @@
  * for /health and, with [runtime] direct = on, keeps this node's row and
  * removes containers that a killed worker left half removed.
  */
+#include <malloc.h>
 #include <time.h>
 
 #include "../lib/base/log.h"
@@ -74,6 +75,8 @@ void *house_keep(void *arg)
 					.tv_nsec = TICK_MS % 1000 * 1000000 };
 
 		tick(&w, sh, a, first);
+		if (!atomic_load(&sh->busy))
+			malloc_trim(0); /* what a busy hour took goes back at rest */
 		arena_reset(a);
 		nanosleep(&nap, NULL);
 	}
