@@ -147,7 +147,7 @@ nothing_left() {
 
 @test "parallel creates of one name make one container" {
 	for i in 1 2 3 4; do create >"$BATS_TEST_TMPDIR/$i" & done
-	for i in 1 2 3 4; do wait -n; done
+	for i in 1 2 3 4; do wait -n || { tail -5 "$DIR/log"; return 1; }; done
 	create
 	[ "$(rt each | grep -c "^$N ")" = 1 ]
 	[ "$(state)" = running ]
