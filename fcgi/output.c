@@ -2,42 +2,10 @@
 #include "../lib/work/dispatch.h"
 #include "execution.h"
 #include "handlers.h"
+#include "range.h"
 
 #define PIECE       (1 << 20)
 #define ARENA_BYTES ((size_t)PIECE + (256 << 10)) /* a piece, its headers, the request */
-
-struct range {
-	int64_t from, to;
-	bool given;
-}; /* inclusive; to -1: the end */
-
-/* "bytes=A-B", "bytes=A-", "bytes=-N" (RFC 9110 14.2); several ranges or another unit are ignored. */
-static bool read_range(const char *h, struct range *x)
-{
-	char *end;
-
-	if (!h || strncmp(h, "bytes=", 6) || strchr(h, ','))
-		return false;
-	h += 6;
-	errno = 0;
-	if (*h == '-') {
-		x->from = -strtoll(h + 1, &end, 10);
-		x->to = -1;
-		if (!x->from) /* the last 0 bytes: never there */
-			x->from = INT64_MAX;
-		return x->given = *end == '\0' && end != h + 1 && !errno;
-	}
-	if (*h < '0' || *h > '9')
-		return false;
-	x->from = strtoll(h, &end, 10);
-	if (*end != '-')
-		return false;
-	h = end + 1;
-	x->to = *h ? strtoll(h, &end, 10) : -1;
-	if (*h && (*end || x->to < x->from))
-		return false;
-	return x->given = !errno;
-}
 
 /* What the headers say of a stream. */
 struct facts {
@@ -71,12 +39,9 @@ static int choose(struct req *r, const struct facts *x, int64_t after, struct ra
 {
 	*w = (struct window){ after, x->size };
 	*status = 200;
-	if (g.given) {
-		w->from = g.from < 0 ? (x->size + g.from > 0 ? x->size + g.from : 0) : g.from;
-		w->to = g.to < 0 || g.to >= x->size ? x->size : g.to + 1;
+	if (g.given)
 		*status = 206;
-	}
-	if (w->from > x->size || (g.given && w->from == x->size))
+	if (g.given ? !range_resolve(&g, x->size, &w->from, &w->to) : after > x->size)
 		return beyond(x->size, f);
 	headers(r, x, w->to);
 	if (g.given)
@@ -184,7 +149,7 @@ int get_output(struct req *r, struct fault *f)
 	if (jsn_done(&c, f) < 0 || !(db = req_db(r, f)) ||
 	    execution_brief(db, r->params[0], &b, r->a, f) < 0)
 		return -1;
-	if (read_range(req_env(r, "HTTP_RANGE"), &x))
+	if (range_read(req_env(r, "HTTP_RANGE"), &x))
 		after = 0;
 	if (str_eq(b.session_state, "running") &&
 	    (execution_open(b.state) || (is_err ? b.stderr_truncated : b.stdout_truncated)) &&

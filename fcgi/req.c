@@ -24,12 +24,6 @@ const char *req_env(const struct req *r, const char *name)
 	return r->fx ? FCGX_GetParam(name, ((FCGX_Request *)r->fx)->envp) : getenv(name);
 }
 
-static ssize_t read_some(struct req *r, char *buf, size_t n)
-{
-	return r->fx ? FCGX_GetStr(buf, (int)n, ((FCGX_Request *)r->fx)->in)
-		     : (ssize_t)fread(buf, 1, n, stdin);
-}
-
 static int write_all(struct req *r, const char *p, size_t n)
 {
 	while (n) {
@@ -79,60 +73,42 @@ void req_begin(struct req *r)
 	log_set_request(r->id);
 }
 
-/*
- * CONTENT_LENGTH absent, empty or -1: a chunked body, as Apache and Caddy pass it; the stream's end is its
- * end. Reads at most one byte more than the limit, so that "over" is known without reading the rest.
- */
-int req_read_body(struct req *r, size_t max, struct fault *f)
+int req_length(struct req *r, int64_t max, int64_t *length, struct fault *f)
 {
 	const char *cl = req_env(r, "CONTENT_LENGTH");
-	bool known = cl && *cl && strcmp(cl, "-1");
-	size_t cap, n = 0;
-	int64_t len = 0;
-	char *buf;
 
-	if (known && !text_int(cl, 0, INT64_MAX, &len))
-		return fault_set(f, FAULT_REFUSED, "Content-Length is not a number");
-	if (known && len > (int64_t)max)
-		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
-				 "the body has %lld bytes, %zu are allowed", (long long)len, max);
-	cap = known ? (size_t)len : READ_CHUNK;
-	if (!(buf = arena_alloc(r->a, cap + 1)))
-		return fault_set(f, FAULT_INTERNAL, "request memory");
+	*length = -1;
 	bound_io(r, SO_RCVTIMEO);
-	for (;;) {
-		ssize_t k =
-			n < cap ? read_some(r, buf + n, cap - n < READ_CHUNK ? cap - n : READ_CHUNK)
-				: 0;
-
-		if (k < 0)
-			return fault_set(f, FAULT_REFUSED, "the body could not be read");
-		n += (size_t)k;
-		if (known ? n == cap || k == 0 : n < cap && k == 0)
-			break;
-		if (!known &&
-		    n == cap) { /* grow by doubling: at most twice the limit is ever held */
-			char *more;
-
-			if (n > max)
-				return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
-						 "the body has more than %zu bytes", max);
-			cap = cap * 2 > max + 1 ? max + 1 : cap * 2;
-			if (!(more = arena_alloc(r->a, cap + 1)))
-				return fault_set(f, FAULT_INTERNAL, "request memory");
-			buf = memcpy(more, buf, n);
-		}
-	}
-	if (known && n < cap)
-		return fault_set(f, FAULT_REFUSED, "the body ends after %zu of %zu bytes", n, cap);
-	if (n > max)
-		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE, "the body has more than %zu bytes",
-				 max);
-	buf[n] = '\0';
-	r->body = buf;
-	r->body_len = n;
-	r->bytes_in = (int64_t)n;
+	if (str_empty(cl) || !strcmp(cl, "-1"))
+		return 0;
+	if (!text_int(cl, 0, INT64_MAX, length))
+		return fault_set(f, FAULT_REFUSED, "Content-Length is not a number");
+	if (*length > max)
+		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
+				 "the body has %lld bytes, %lld are allowed", (long long)*length,
+				 (long long)max);
 	return 0;
+}
+
+ssize_t req_read(struct req *r, char *buf, size_t n)
+{
+	size_t step = n > READ_CHUNK ? READ_CHUNK : n;
+
+	return r->fx ? FCGX_GetStr(buf, (int)step, ((FCGX_Request *)r->fx)->in)
+		     : (ssize_t)fread(buf, 1, step, stdin);
+}
+
+/*
+ * FastCGI ends a body with an empty record; a connection that ends without one (or is silent) leaves an error in
+ * libfcgi's stream. Plain CGI: a web server whose client has gone closes both directions, else only one.
+ */
+bool req_cut(struct req *r)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	if (r->fx)
+		return FCGX_GetError(((FCGX_Request *)r->fx)->in) != 0;
+	return ferror(stdin) || (poll(&out, 1, 0) > 0 && out.revents & (POLLHUP | POLLERR));
 }
 
 const char *req_query(struct req *r, const char *name)
@@ -401,10 +377,10 @@ static size_t put_headers(struct req *r, char *buf, size_t size, bool has_body)
 			     "Status: %d %s\r\nX-Request-ID: %s\r\nX-Process-Time: %.3f\r\n",
 			     r->status, reason(r->status), r->id, s);
 	if (has_body)
-		n += (size_t)snprintf(buf + n, size - n,
-				      "Content-Type: %s\r\nContent-Length: %zu\r\n",
-				      r->content_type ? r->content_type : "application/json",
-				      r->nbytes);
+		n += (size_t)snprintf(buf + n, size - n, "Content-Type: %s\r\n",
+				      r->content_type ? r->content_type : "application/json");
+	if (has_body && r->nbytes != SIZE_MAX)
+		n += (size_t)snprintf(buf + n, size - n, "Content-Length: %zu\r\n", r->nbytes);
 	for (size_t i = 0; i < r->nheaders && n < size; i++) {
 		cached |= !strcmp(r->headers[i].name, "Cache-Control");
 		n += (size_t)snprintf(buf + n, size - n, "%s: %s\r\n", r->headers[i].name,
@@ -427,7 +403,7 @@ void req_stream(struct req *r, int status, const char *type, int64_t n)
 
 	r->status = status;
 	r->content_type = type;
-	r->nbytes = (size_t)n;
+	r->nbytes = n < 0 ? SIZE_MAX : (size_t)n;
 	r->streamed = true;
 	bound_io(r, SO_SNDTIMEO);
 	(void)write_all(r, head, put_headers(r, head, sizeof(head), true));

@@ -69,6 +69,11 @@ struct req {
 	struct db *db; /* see req_db() */
 	int64_t started_us;
 	int64_t bytes_in, bytes_out;
+	struct {
+		int64_t length; /* as told; -1: not known */
+		int64_t max;
+		bool ended;
+	} stream; /* the body of a ROUTE_RAW route: req_body.c */
 
 	/* the answer */
 	int status;
@@ -107,7 +112,7 @@ double req_query_num(struct req *, struct jsn_check *c, const char *name, double
 int req_reply(struct req *, int status, struct json_object *out, struct fault *) MUST_CHECK;
 int req_empty(struct req *, int status); /* 204, 304 */
 int req_bytes(struct req *, int status, const char *type, const char *data, size_t n);
-/* The answer in pieces: headers now, then exactly `n` bytes. Write: -1, the client is gone. */
+/* The answer in pieces: headers now, then exactly `n` bytes (-1: as many as come). Write: -1, the client is gone. */
 void req_stream(struct req *, int status, const char *type, int64_t n);
 int req_stream_write(struct req *, const char *data, size_t n) MUST_CHECK;
 /* `value` must be arena-owned or static and hold no line breaks (checked). Beyond REQ_MAX_HEADERS: dropped and logged. */
@@ -116,12 +121,30 @@ void req_header(struct req *, const char *name, const char *value);
 /* Makes the fault the answer. */
 void req_fault(struct req *, const struct fault *f);
 
+/*
+ * The body of a ROUTE_RAW route, as it comes (req_body.c). Length: -1 when the client did not tell it. Read: up to n bytes,
+ * 0 the end, -1 PAYLOAD_TOO_LARGE (the rest is not read) or, when not all of it came, REFUSED: a body that was
+ * cut never looks complete.
+ */
+int64_t req_body_length(const struct req *);
+ssize_t req_body_read(struct req *, char *buf, size_t n, struct fault *) MUST_CHECK;
+
 /* A descriptor that becomes readable or hangs up when the web server gives the request up; -1: none. */
 int req_watch_fd(const struct req *);
+
+/* ---- for req_body.c ---- */
+
+/* CONTENT_LENGTH; -1 when it is absent, empty or -1 (a chunked body). -1 with a fault when it is no number or over max. */
+int req_length(struct req *, int64_t max, int64_t *length, struct fault *) MUST_CHECK;
+/* Up to n bytes; 0: no more come, see req_cut(). Waits for REQ_IO_S at most. */
+ssize_t req_read(struct req *, char *buf, size_t n);
+/* After req_read() gave 0: the web server did not say that this is the end. */
+bool req_cut(struct req *);
 
 /* ---- for worker.c ---- */
 void req_begin(struct req *); /* variables, surface, request id */
 int req_read_body(struct req *, size_t max, struct fault *) MUST_CHECK;
+int req_body_begin(struct req *, int64_t max, struct fault *) MUST_CHECK;
 void req_send(struct req *,
 	      const struct fault *f); /* writes the answer, a fault's when there is one */
 void req_end(struct req *);

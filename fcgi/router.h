@@ -18,12 +18,20 @@ enum route_flag {
 	ROUTE_ADMIN = 1 << 3,    /* role admin; otherwise GET needs readonly, the rest user */
 	ROUTE_JSON = 1 << 4,     /* the body is a JSON object and required */
 	ROUTE_JSON_OPT = 1 << 5, /* the same, may be absent */
-	ROUTE_RAW = 1 << 6,      /* the handler takes the bytes */
+	ROUTE_RAW = 1 << 6,      /* the handler takes the bytes as they come: req_body_read() */
 	ROUTE_IDEM = 1 << 7,     /* honours Idempotency-Key */
 };
 
 /* Which ceiling the body has. */
-enum route_body { BODY_NONE, BODY_SMALL, BODY_EXECUTE, BODY_RESULT };
+enum route_body {
+	BODY_NONE,
+	BODY_SMALL,
+	BODY_EXECUTE,
+	BODY_RESULT,
+	BODY_UPLOAD, /* [limits] max_upload_bytes */
+	BODY_FORM,   /* the same and its frame */
+	BODY_FILE,   /* what the session's disk takes */
+};
 
 struct route {
 	const char *method, *pattern; /* "/api/v1/sessions/{id}"; {path*} takes the rest */

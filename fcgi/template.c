@@ -1,10 +1,10 @@
 /* template.c: /api/v1/templates (CONTRACT 5). */
 #include <stdio.h>
 
+#include "../lib/base/etag.h"
 #include "../lib/base/log.h"
 #include "../lib/base/text.h"
 #include "../lib/store/template.h"
-#include "etag.h"
 #include "handlers.h"
 #include "idem.h"
 #include "page.h"

@@ -25,12 +25,17 @@ static struct shared *volatile running; /* for the signal handler */
 
 /* ---- one request ---- */
 
-static size_t body_limit(const struct conf *cf, enum route_body b)
+#define FRAME_BYTES (1 << 20) /* of a form beside its file: boundaries, headers, small fields */
+
+static int64_t body_limit(const struct conf *cf, enum route_body b)
 {
 	switch (b) {
-	case BODY_SMALL: return (size_t)cf->limits_max_body_bytes;
-	case BODY_EXECUTE: return (size_t)cf->limits_max_execute_body_bytes;
-	case BODY_RESULT: return (size_t)32 << 20; /* CONTRACT 1.2 */
+	case BODY_SMALL: return cf->limits_max_body_bytes;
+	case BODY_EXECUTE: return cf->limits_max_execute_body_bytes;
+	case BODY_RESULT: return 32 << 20; /* CONTRACT 1.2 */
+	case BODY_UPLOAD: return cf->limits_max_upload_bytes;
+	case BODY_FORM: return cf->limits_max_upload_bytes + FRAME_BYTES;
+	case BODY_FILE: return INT64_MAX - 1;
 	case BODY_NONE: break;
 	}
 	return 0;
@@ -98,6 +103,17 @@ static int run_handler(struct req *r, struct fault *f)
 	return rc < 0 ? -1 : 0;
 }
 
+static int read_body(struct req *r, struct fault *f)
+{
+	int64_t max = body_limit(r->t->work.cf, r->route->body);
+
+	if (r->route->body == BODY_NONE)
+		return 0;
+	if (r->route->flags & ROUTE_RAW)
+		return req_body_begin(r, max, f);
+	return req_read_body(r, (size_t)max, f);
+}
+
 /* The order of checks is CONTRACT 1.2's. */
 static int dispatch(struct req *r, struct fault *f)
 {
@@ -118,10 +134,7 @@ static int dispatch(struct req *r, struct fault *f)
 	}
 	if (!r->route)
 		return fault_set(f, FAULT_NOT_FOUND, "no such path");
-	if (auth_check(r, f) < 0)
-		return -1;
-	if (r->route->body != BODY_NONE &&
-	    req_read_body(r, body_limit(r->t->work.cf, r->route->body), f) < 0)
+	if (auth_check(r, f) < 0 || read_body(r, f) < 0)
 		return -1;
 	if ((r->route->flags & (ROUTE_JSON | ROUTE_JSON_OPT)) && read_json(r, f) < 0)
 		return -1;

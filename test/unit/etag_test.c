@@ -1,7 +1,7 @@
 /* etag_test.c: If-Match (RFC 9110). */
 #include "unit.h"
 
-#include "../../fcgi/etag.h"
+#include "../../lib/base/etag.h"
 
 static const struct {
 	const char *header;
@@ -52,9 +52,35 @@ static void if_match(void **state)
 	assert_false(etag_matches("\"v2\"", NULL));
 }
 
+static const struct {
+	const char *header, *etag;
+	bool named;
+} none_rows[] = {
+	{ NULL, "\"a\"", false },
+	{ "*", "\"a\"", true },
+	{ "*", NULL, false },
+	{ "\"a\"", "\"a\"", true },
+	{ "W/\"a\"", "\"a\"", true },
+	{ "\"b\"", "\"a\"", false },
+	{ "\"b\", W/\"a\"", "\"a\"", true },
+	{ "\"a\"", NULL, false },
+	{ "a", "\"a\"", false },
+	{ "\"a\" x", "\"a\"", false },
+	{ "", "\"a\"", false },
+};
+
+static void if_none_match(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(none_rows); i++)
+		CHECK_ROW(etag_named(none_rows[i].header, none_rows[i].etag) == none_rows[i].named,
+			  i, none_rows[i].header);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(if_match) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(if_match),
+					    cmocka_unit_test(if_none_match) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,11 @@ static bool take(const char **s, const char **tag, size_t *n, bool *weak)
 	return true;
 }
 
-/* Walks the list; *hit is set when a strong tag is `want`. False: malformed. Empty elements are allowed (RFC 9110 5.6.1). */
-static bool walk(const char *s, const char *want, bool *hit)
+/*
+ * Walks the list; *hit is set when a tag is `want`, a strong one or (`any`) a weak one too. False: malformed. Empty
+ * elements are allowed (RFC 9110 5.6.1).
+ */
+static bool walk(const char *s, const char *want, bool any, bool *hit)
 {
 	size_t tags = 0;
 
@@ -36,7 +39,7 @@ static bool walk(const char *s, const char *want, bool *hit)
 		if (!take(&s, &tag, &n, &weak))
 			return false;
 		tags++;
-		if (want && !weak && strlen(want) == n && !memcmp(tag, want, n))
+		if (want && (any || !weak) && strlen(want) == n && !memcmp(tag, want, n))
 			*hit = true;
 		s += strspn(s, " \t");
 		if (*s && *s != ',')
@@ -48,7 +51,7 @@ bool etag_list_ok(const char *header)
 {
 	bool hit = false;
 
-	return !strcmp(header, "*") || walk(header, NULL, &hit);
+	return !strcmp(header, "*") || walk(header, NULL, false, &hit);
 }
 
 bool etag_matches(const char *header, const char *etag)
@@ -57,5 +60,14 @@ bool etag_matches(const char *header, const char *etag)
 
 	if (!header || !strcmp(header, "*"))
 		return true;
-	return etag && walk(header, etag, &hit) && hit;
+	return etag && walk(header, etag, false, &hit) && hit;
+}
+
+bool etag_named(const char *header, const char *etag)
+{
+	bool hit = false;
+
+	if (!header || !etag)
+		return false;
+	return !strcmp(header, "*") || (walk(header, etag, true, &hit) && hit);
 }
