@@ -34,7 +34,7 @@ ifdef WERROR
 WARN     += -Werror
 endif
 
-PKGS     := libmariadb json-c libcurl libsystemd libcrypto
+PKGS     := libmariadb json-c libcurl libsystemd libcrypto expat
 CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"' -DSYSCONFDIR='"$(SYSCONFDIR)"' \
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 ALL_C    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) -MMD -MP $(CFLAGS)
@@ -42,7 +42,7 @@ LIBS      = $(shell pkg-config --libs $(PKGS)) -linih -lpthread -lm
 
 # One directory, one program; lib/ is the only code they share.
 base_SRC     := $(wildcard lib/base/*.c)
-sandbox_SRC  := $(wildcard lib/*.c lib/store/*.c lib/rt/*.c lib/work/*.c)
+sandbox_SRC  := $(wildcard lib/*.c lib/store/*.c lib/rt/*.c lib/s3/*.c lib/work/*.c)
 fcgi_SRC     := $(wildcard fcgi/*.c)
 ctl_SRC      := $(wildcard ctl/*.c)
 executor_SRC := $(wildcard executor/*.c)

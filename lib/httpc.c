@@ -109,6 +109,25 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
 	return c->too_big || keep(c, p, n) < 0 ? CURL_WRITEFUNC_ERROR : n;
 }
 
+static size_t on_source(char *buf, size_t one, size_t n, void *arg)
+{
+	struct call *c = arg;
+	ssize_t k = c->rq->source(c->rq->source_arg, buf, one * n);
+
+	c->refused |= k < 0;
+	return k < 0 ? CURL_READFUNC_ABORT : (size_t)k;
+}
+
+/* libcurl asks for the beginning only. */
+static int on_seek(void *arg, curl_off_t at, int origin)
+{
+	const struct httpc_req *rq = ((struct call *)arg)->rq;
+
+	if (at != 0 || origin != SEEK_SET || !rq->rewind || rq->rewind(rq->source_arg) < 0)
+		return CURL_SEEKFUNC_CANTSEEK;
+	return CURL_SEEKFUNC_OK;
+}
+
 static struct curl_slist *header_list(const struct httpc_req *rq)
 {
 	struct curl_slist *l = NULL;
@@ -124,19 +143,50 @@ static struct curl_slist *header_list(const struct httpc_req *rq)
 				 "Expect:"); /* no wait for 100 Continue: our peers take the body */
 }
 
+static void set_body(CURL *e, struct call *c)
+{
+	const struct httpc_req *rq = c->rq;
+
+	if (rq->source) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)rq->body_len);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_source);
+		curl_easy_setopt(e, CURLOPT_READDATA, c);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, c);
+	} else if (rq->body) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, rq->body);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
+	} else if (!strcmp(rq->method, "HEAD")) {
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	}
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
+}
+
+static void set_time(CURL *e, const struct httpc_req *rq)
+{
+	int64_t left = rq->deadline - clock_ms();
+
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)(left < CONNECT_MS ? left : CONNECT_MS));
+	if (rq->deadline != INT64_MAX)
+		curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)left);
+	if (rq->stall_s) {
+		curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)rq->stall_s);
+	}
+}
+
 static void set_options(struct httpc *h, struct call *c, struct curl_slist *headers, char *errbuf)
 {
 	const struct httpc_req *rq = c->rq;
 	CURL *e = h->easy;
-	long left = (long)(rq->deadline - clock_ms());
 
 	curl_easy_reset(e); /* options go, live connections stay */
 	curl_easy_setopt(e, CURLOPT_URL, rq->url);
-	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* "." and ".." are the peer's to judge */
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, left < CONNECT_MS ? left : CONNECT_MS);
-	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, left);
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_PROXY,
@@ -151,13 +201,8 @@ static void set_options(struct httpc *h, struct call *c, struct curl_slist *head
 		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, rq->unix_socket);
 	if (rq->ca_file)
 		curl_easy_setopt(e, CURLOPT_CAINFO, rq->ca_file);
-	if (rq->body) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, rq->body);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, rq->method);
-	} else if (!strcmp(rq->method, "HEAD")) {
-		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-	}
+	set_time(e, rq);
+	set_body(e, c);
 }
 
 static bool hung_up(int fd)

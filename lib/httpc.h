@@ -17,10 +17,18 @@ struct httpc_req {
 	const char *body;           /* NULL: none */
 	size_t body_len;
 	const char *content_type; /* of the body */
-	int64_t deadline;         /* absolute, clock_ms() */
-	size_t max_body;          /* of the answer; more is a fault */
-	int watch_fd;             /* -1: none. When it hangs up the call is given up */
-	const char *ca_file;      /* TLS: NULL is the system's */
+	/*
+	 * Instead of `body`: gives its `body_len` bytes as they are sent, fewer only at the end; -1 gives the call up.
+	 * `rewind` begins them anew (a kept connection turned out dead): -1 or NULL, it cannot.
+	 */
+	ssize_t (*source)(void *arg, char *buf, size_t n);
+	int (*rewind)(void *arg);
+	void *source_arg;
+	int64_t deadline; /* absolute, clock_ms(); INT64_MAX: none, with stall_s */
+	int64_t stall_s;  /* ends after so many seconds without a byte; 0: only by its deadline */
+	size_t max_body;  /* of the answer; more is a fault */
+	int watch_fd;     /* -1: none. When it hangs up the call is given up */
+	const char *ca_file; /* TLS: NULL is the system's */
 	/* Takes the answer's body as it comes instead of resp->body; -1 gives the call up. Headers are readable by then. */
 	int (*sink)(void *arg, const struct httpc_resp *, const char *data, size_t n);
 	void *sink_arg;

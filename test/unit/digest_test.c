@@ -1,4 +1,4 @@
-/* digest_test.c: SHA-256 and HMAC-SHA-256 against published vectors. */
+/* digest_test.c: SHA-256, HMAC-SHA-256 and MD5 against published vectors. */
 #include "unit.h"
 
 #include "../../lib/base/text.h"
@@ -45,10 +45,52 @@ static void hmac_sha256(void **state)
 			    "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+/* A million times 'a' (FIPS 180-4), in pieces of all lengths; the sum is used twice. */
+static void sha256_in_pieces(void **state)
+{
+	struct digest_sum *d = digest_new();
+	char hex[2 * DIGEST_SZ + 1], as[997];
+
+	(void)state;
+	assert_non_null(d);
+	memset(as, 'a', sizeof(as));
+	for (int again = 0; again < 2; again++) {
+		size_t left = 1000000;
+
+		for (size_t n = 1; left; n = n % sizeof(as) + 1) {
+			size_t k = n < left ? n : left;
+
+			digest_add(d, as, k);
+			left -= k;
+		}
+		digest_hex(d, hex);
+		assert_string_equal(
+			hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+		digest_begin(d);
+	}
+	digest_hex(d, hex);
+	assert_string_equal(hex, sums[0].hex);
+	digest_free(d);
+	digest_free(NULL);
+}
+
+/* RFC 1321, A.5. */
+static void md5(void **state)
+{
+	unsigned char raw[DIGEST_MD5_SZ];
+	char hex[2 * DIGEST_MD5_SZ + 1];
+
+	(void)state;
+	digest_md5("message digest", 14, raw);
+	text_hex(raw, sizeof(raw), hex);
+	assert_string_equal(hex, "f96b697d7cb7938d525a2f31aaf161d0");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(sha256),
-					    cmocka_unit_test(hmac_sha256) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(sha256), cmocka_unit_test(hmac_sha256),
+					    cmocka_unit_test(sha256_in_pieces),
+					    cmocka_unit_test(md5) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
