@@ -140,7 +140,11 @@ $(executor_units): %: %.o $(filter-out %/main.o,$(call obj,$(executor_SRC))) $(c
 $(BUILD)/rt-conform: $(call obj,test/rt/conform.c) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
 	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-units: $(units) $(BUILD)/rt-conform
+# Drives the client of the object store.
+$(BUILD)/s3-conform: $(call obj,test/s3/conform.c) $(BUILD)/libsandbox.a $(BUILD)/libbase.a
+	$(CC) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+units: $(units) $(BUILD)/rt-conform $(BUILD)/s3-conform
 
 # BATS="test/bats/10-mounts.bats ..." runs only these; CI=true makes a skipped test a failed one.
 check:
