@@ -12,7 +12,9 @@
 #include "../lib/base/ident.h"
 #include "../lib/base/log.h"
 #include "../lib/base/text.h"
+#include "answer.h"
 #include "listen.h"
+#include "workspace.h"
 
 #define BODY_MAX    (32 << 20) /* code, event and stdin at their ceilings, escaped */
 #define HEADERS_MAX 16384
@@ -38,6 +40,7 @@ struct http {
 	struct jobs *jobs;
 	const struct settings *set;
 	const struct trial *trial;
+	struct sync *sync;
 	struct waiter *waiters;
 	struct arena *a; /* of the request being served */
 	int64_t started_ms;
@@ -52,51 +55,6 @@ struct call {
 
 /* ---- answers ---- */
 
-static void header(struct evhttp_request *rq, const char *name, const char *value)
-{
-	evhttp_add_header(evhttp_request_get_output_headers(rq), name, value);
-}
-
-static void send_text(struct evhttp_request *rq, int status, const char *text, size_t n)
-{
-	struct evbuffer *b = evbuffer_new();
-
-	header(rq, "Content-Type", "application/json");
-	if (b && text)
-		evbuffer_add(b, text, n);
-	evhttp_send_reply(rq, status, status < 400 ? "OK" : "Error", b);
-	if (b)
-		evbuffer_free(b);
-}
-
-static void send_json(struct evhttp_request *rq, int status, struct json_object *o)
-{
-	size_t n = 0;
-	const char *text = o ? jsn_text(o, &n) : NULL;
-
-	send_text(rq, text ? status : 500, text, n);
-	json_object_put(o);
-}
-
-/* The error body of CONTRACT 2. */
-static void send_fault(struct http *h, struct evhttp_request *rq, const struct fault *f)
-{
-	struct json_object *o = json_object_new_object();
-	const char *id = evhttp_find_header(evhttp_request_get_input_headers(rq), "X-Request-ID");
-	const struct fault_info *info = f->info;
-
-	o = jsn_str(o, "error_code", info->code);
-	o = jsn_str(o, "description", info->description);
-	o = jsn_str(o, "error_detail", f->detail);
-	o = jsn_str(o, "solution", info->solution);
-	o = jsn_str(o, "error_link", arena_printf(h->a, "/docs#%s", info->code));
-	o = jsn_str(o, "request_id", id && ident_request_ok(id) ? id : NULL);
-	o = jsn_bool(o, "retryable", info->retryable);
-	o = jsn_str(o, "detail", f->detail);
-	o = jsn_str(o, "message", f->detail);
-	send_json(rq, info->status, o);
-}
-
 static struct json_object *state_json(const struct job *j)
 {
 	struct json_object *o = jsn_str(json_object_new_object(), "execution_id", j->id);
@@ -109,9 +67,9 @@ static struct json_object *state_json(const struct job *j)
 static void send_job(struct evhttp_request *rq, int status, const struct job *j)
 {
 	if (j->state == JOB_ENDED && j->result)
-		send_text(rq, status, j->result, j->result_len);
+		http_text(rq, status, j->result, j->result_len);
 	else
-		send_json(rq, status, state_json(j));
+		http_json(rq, status, state_json(j));
 }
 
 static struct output *stream_of(const struct job *j, bool is_err)
@@ -133,16 +91,16 @@ static void send_output(struct evhttp_request *rq, const struct job *j, bool is_
 		n = limit;
 		complete = false;
 	}
-	header(rq, "Content-Type", "application/octet-stream");
+	http_header(rq, "Content-Type", "application/octet-stream");
 	snprintf(text, sizeof(text), "%lld", (long long)(n > 0 ? after + n : kept));
-	header(rq, "X-Output-Next", text);
+	http_header(rq, "X-Output-Next", text);
 	snprintf(text, sizeof(text), "%lld", (long long)kept);
-	header(rq, "X-Output-Size", text);
-	header(rq, "X-Output-Complete", complete ? "true" : "false");
+	http_header(rq, "X-Output-Size", text);
+	http_header(rq, "X-Output-Complete", complete ? "true" : "false");
 	snprintf(text, sizeof(text), "%lld", (long long)(o ? output_dropped(o) : 0));
-	header(rq, "X-Output-Dropped", text);
+	http_header(rq, "X-Output-Dropped", text);
 	snprintf(text, sizeof(text), "%lld", (long long)j->attempt);
-	header(rq, "X-Output-Attempt", text);
+	http_header(rq, "X-Output-Attempt", text);
 	if (b && n > 0) {
 		int fd = fcntl(output_fd(o), F_DUPFD_CLOEXEC, 3);
 
@@ -258,7 +216,7 @@ static bool query_int(struct call *c, const char *name, int64_t hi, int64_t *v)
 	if (!s || text_int(s, 0, hi, v))
 		return true;
 	fault_set(&f, FAULT_EXE_INVALID, "%s is not an integer in 0..%lld", name, (long long)hi);
-	send_fault(c->h, c->rq, &f);
+	http_fault(c->rq, &f);
 	return false;
 }
 
@@ -270,7 +228,7 @@ static struct job *find(struct call *c)
 	if (j)
 		return j;
 	fault_set(&f, FAULT_EXE_NOT_FOUND, "no execution %.64s", c->id);
-	send_fault(c->h, c->rq, &f);
+	http_fault(c->rq, &f);
 	return NULL;
 }
 
@@ -279,7 +237,7 @@ static void get_root(struct call *c)
 	struct json_object *o = jsn_str(json_object_new_object(), "service", "sandbox-executor");
 
 	o = jsn_str(o, "version", VERSION);
-	send_json(c->rq, 200, jsn_int(o, "protocol", 1));
+	http_json(c->rq, 200, jsn_int(o, "protocol", 1));
 }
 
 static void get_health(struct call *c)
@@ -304,7 +262,7 @@ static void get_health(struct call *c)
 	o = jsn_int(o, "spooled_results", spooled);
 	o = jsn_put(o, "languages", trial_languages());
 	o = jsn_put(o, "isolation", trial_report(h->trial));
-	send_json(c->rq, h->jobs->stopping || !h->jobs->isolated ? 503 : 200, o);
+	http_json(c->rq, h->jobs->stopping || !h->jobs->isolated ? 503 : 200, o);
 }
 
 static void post_execution(struct call *c)
@@ -323,10 +281,10 @@ static void post_execution(struct call *c)
 		memcpy(detail, f.detail, sizeof(detail));
 		fault_set(&f, FAULT_EXE_INVALID, "%s", detail);
 	} else if (job_submit(c->h->jobs, in, text, n, c->h->a, &status, &j, &f) == 0) {
-		send_json(c->rq, status, state_json(j));
+		http_json(c->rq, status, state_json(j));
 		return;
 	}
-	send_fault(c->h, c->rq, &f);
+	http_fault(c->rq, &f);
 }
 
 static void get_execution(struct call *c)
@@ -352,12 +310,12 @@ static void get_output(struct call *c)
 		return;
 	if (stream && !str_eq(stream, "stdout") && !str_eq(stream, "stderr")) {
 		fault_set(&f, FAULT_EXE_INVALID, "stream is neither stdout nor stderr");
-		send_fault(c->h, c->rq, &f);
+		http_fault(c->rq, &f);
 		return;
 	}
 	if (j->state == JOB_FREED && !stream_of(j, now.is_err)) {
 		fault_set(&f, FAULT_EXE_NOT_FOUND, "the log of %.64s was given up", c->id);
-		send_fault(c->h, c->rq, &f);
+		http_fault(c->rq, &f);
 		return;
 	}
 	wait_for(c, now, wait);
@@ -380,13 +338,18 @@ static void acknowledge(struct call *c)
 
 	if (!j)
 		return;
-	if (j->state == JOB_QUEUED || j->state == JOB_RUNNING) {
+	if (job_open(j->state)) {
 		fault_set(&f, FAULT_EXE_CONFLICT, "the execution is %s", job_state_name(j));
-		send_fault(c->h, c->rq, &f);
+		http_fault(c->rq, &f);
 		return;
 	}
 	job_free_result(c->h->jobs, j, true);
 	evhttp_send_reply(c->rq, 204, "No Content", NULL);
+}
+
+static void pull(struct call *c)
+{
+	workspace_pull(c->rq, c->h->sync, c->h->a);
 }
 
 static const struct {
@@ -401,6 +364,7 @@ static const struct {
 	{ EVHTTP_REQ_DELETE, "/executions/%", acknowledge },
 	{ EVHTTP_REQ_GET, "/executions/%/output", get_output },
 	{ EVHTTP_REQ_POST, "/executions/%/cancel", cancel },
+	{ EVHTTP_REQ_POST, "/workspace/pull", pull },
 };
 
 static bool match(const char *pat, const char *path, char id[IDENT_SZ])
@@ -446,10 +410,10 @@ static void on_request(struct evhttp_request *rq, void *arg)
 		i++;
 	if (!authorised(h, rq)) {
 		fault_set(&f, FAULT_EXE_UNAUTHORIZED, "the session token is missing or wrong");
-		send_fault(h, rq, &f);
+		http_fault(rq, &f);
 	} else if (i == ARRAY_LEN(routes)) {
 		fault_set(&f, FAULT_NOT_FOUND, "no such path");
-		send_fault(h, rq, &f);
+		http_fault(rq, &f);
 	} else {
 		c.id = id;
 		TAILQ_INIT(&c.query);
@@ -464,8 +428,8 @@ static void on_request(struct evhttp_request *rq, void *arg)
 
 /* ---- life ---- */
 
-struct http *http_open(struct event_base *base, struct jobs *js, const struct settings *set,
-		       const struct trial *t, char *why, size_t whysz)
+struct http *http_open(struct event_base *base, struct jobs *js, struct sync *sync,
+		       const struct settings *set, const struct trial *t, char *why, size_t whysz)
 {
 	struct http *h = calloc(1, sizeof(*h));
 	int fd = h ? listen_on(set->listen, why, whysz) : -1;
@@ -479,6 +443,7 @@ struct http *http_open(struct event_base *base, struct jobs *js, const struct se
 			    .jobs = js,
 			    .set = set,
 			    .trial = t,
+			    .sync = sync,
 			    .a = arena_new(ARENA_BYTES),
 			    .started_ms = clock_ms() };
 	if (!h->server || !h->a || !evhttp_accept_socket_with_handle(h->server, fd)) {

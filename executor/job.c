@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "../lib/base/clock.h"
 #include "../lib/base/log.h"
@@ -69,15 +70,23 @@ static void drop_event(struct event **e)
 	*e = NULL;
 }
 
-static void keep_result(struct jobs *js, struct job *j, const struct init_report *r, bool reported)
+static void free_publication(struct job *j)
+{
+	json_object_put(TAKE_PTR(j->artifacts));
+	free(TAKE_PTR(j->not_stored));
+}
+
+static void keep_result(struct jobs *js, struct job *j)
 {
 	j->state = JOB_ENDED;
 	if (!j->ended_us)
 		j->ended_us = clock_us();
-	j->ended_wall_ms = clock_wall_ms();
-	j->result = outcome_build(js, j, r, reported, &j->result_len);
+	if (!j->ended_wall_ms)
+		j->ended_wall_ms = clock_wall_ms();
+	free(TAKE_PTR(j->result)); /* one of before its files were stored */
+	j->result = outcome_build(js, j, &j->result_len);
 	close_fd(&j->result_fd);
-	job_free_input(j);
+	free_publication(j);
 	if (!j->result && (j->result = outcome_poor(j)))
 		j->result_len = strlen(j->result);
 	if (!j->result || spool_put(j->id, j->result, j->result_len) < 0)
@@ -89,12 +98,41 @@ static void keep_result(struct jobs *js, struct job *j, const struct init_report
 
 static void drain(struct jobs *js, struct job *j, int *fd, struct output *o);
 
+static struct jobs *the_jobs; /* for callbacks that have only the job */
+
+static void on_published(struct job *j)
+{
+	const struct settings *set = the_jobs->set;
+
+	if (set->disk_bytes && j->workspace_bytes >= set->disk_bytes)
+		j->disk_limit = true;
+	keep_result(the_jobs, j);
+}
+
+/* What it left goes to storage; should this program die meanwhile, the next one finds the result without that. */
+static void store(struct jobs *js, struct job *j)
+{
+	AUTO_FREE char *text = NULL;
+	size_t n = 0;
+
+	j->state = JOB_STORING;
+	j->ended_wall_ms = clock_wall_ms();
+	js->on_exit(j, on_published, js->arg);
+	if (j->state == JOB_STORING && (text = outcome_build(js, j, &n)) &&
+	    spool_put(j->id, text, n) < 0)
+		log_error("spool.failed", S("execution_id", j->id), S("error", strerror(errno)));
+}
+
 /* All three facts are true, or the sandbox is gone and its streams with it. */
 static void finish(struct jobs *js, struct job *j)
 {
-	struct init_report r = { .syscall = -1 };
-	bool reported = read(j->report_fd, &r, sizeof(r)) == (ssize_t)sizeof(r);
+	struct meter_events now = meter_events();
 
+	j->report = (struct init_report){ .syscall = -1 };
+	j->reported =
+		read(j->report_fd, &j->report, sizeof(j->report)) == (ssize_t)sizeof(j->report);
+	j->oom_rose = now.oom_kills > j->oom_base;
+	j->pids_rose = now.pids_refused > j->pids_base;
 	drain(js, j, &j->out_fd, j->out);
 	drain(js, j, &j->err_fd, j->err);
 	drop_event(&j->on_out);
@@ -104,10 +142,9 @@ static void finish(struct jobs *js, struct job *j)
 	close_fd(&j->err_fd);
 	close_fd(&j->report_fd);
 	close_fd(&j->info_fd);
-	if (js->set->disk_bytes && !j->disk_limit)
-		j->disk_limit = meter_disk(js->set->workspace) >= js->set->disk_bytes;
+	job_free_input(j);
 	js->running--;
-	keep_result(js, j, &r, reported);
+	store(js, j);
 	jobs_start_next(js);
 }
 
@@ -151,7 +188,8 @@ void job_cancel(struct jobs *js, struct job *j)
 		j->cancelled = !js->stopping;
 		j->session_ended = js->stopping;
 		js->queued--;
-		keep_result(js, j, NULL, false);
+		job_free_input(j);
+		keep_result(js, j);
 	} else if (j->state == JOB_RUNNING && !j->cancelled) {
 		j->cancelled = !js->stopping;
 		j->session_ended = js->stopping;
@@ -191,8 +229,9 @@ static void drop_old_logs(struct jobs *js)
 
 void job_free_result(struct jobs *js, struct job *j, bool all)
 {
-	bool long_log = j->out && (output_total(j->out) > j->output_inline ||
-				   output_total(j->err) > j->output_inline);
+	bool long_log = j->out && !j->logs_stored &&
+			(output_total(j->out) > j->output_inline ||
+			 output_total(j->err) > j->output_inline);
 
 	free(TAKE_PTR(j->result));
 	spool_drop(j->id);
@@ -205,8 +244,6 @@ void job_free_result(struct jobs *js, struct job *j, bool all)
 }
 
 /* ---- run ---- */
-
-static struct jobs *the_jobs; /* for libevent callbacks that have only the job */
 
 static void drain(struct jobs *js, struct job *j, int *fd, struct output *o)
 {
@@ -280,18 +317,30 @@ static void sample_again(struct jobs *js)
 		log_warn("sampler.off");
 }
 
+/* The clock that file times are taken from. */
+static int64_t file_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 static void start_one(struct jobs *js, struct job *j)
 {
 	char path[400];
 
 	js->queued--;
+	j->mark = js->mark(js->arg);
+	j->started_file_ns = file_clock_ns();
 	spool_log_path(j->id, "stdout", path, sizeof(path));
 	j->out = output_new(path, j->output_max, j->output_inline);
 	spool_log_path(j->id, "stderr", path, sizeof(path));
 	j->err = output_new(path, j->output_max, j->output_inline);
 	if (!j->out || !j->err || launch(js, j) < 0) {
 		log_error("job.launch", S("execution_id", j->id), S("error", strerror(errno)));
-		keep_result(js, j, NULL, false);
+		job_free_input(j);
+		keep_result(js, j);
 		return;
 	}
 	j->state = JOB_RUNNING;
@@ -305,7 +354,7 @@ static void start_one(struct jobs *js, struct job *j)
 /* The oldest queued one first; the list is newest first. */
 void jobs_start_next(struct jobs *js)
 {
-	while (js->running < js->set->max_parallel && js->queued > 0) {
+	while (!js->held && js->running < js->set->max_parallel && js->queued > 0) {
 		struct job *oldest = NULL;
 
 		for (struct job *j = js->list; j; j = j->next)

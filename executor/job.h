@@ -1,8 +1,8 @@
 /*
  * job.h: executions in this container, from acceptance to acknowledgement.
  *
- * QUEUED -> RUNNING -> ENDED (its result is in the spool) -> FREED (delivered;
- * only the id stays known). A job ends when three facts are true: both streams
+ * QUEUED -> RUNNING -> STORING (its files and logs go to storage) -> ENDED (its
+ * result is in the spool) -> FREED (delivered; only the id stays known). A job ends when three facts are true: both streams
  * are closed and the sandbox has exited; the kill of the namespace's first
  * process makes all three true, whatever the code left behind.
  */
@@ -12,13 +12,20 @@
 
 #include "../lib/base/fault.h"
 #include "../lib/base/jsn.h"
+#include "init.h"
 #include "jail.h"
 #include "output.h"
 #include "settings.h"
 
 #define JOBS_KNOWN_MAX 4096 /* ids remembered; the oldest freed ones go first */
 
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ENDED, JOB_FREED };
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_STORING, JOB_ENDED, JOB_FREED };
+
+/* For everybody outside: it has no result yet. */
+static inline bool job_open(enum job_state st)
+{
+	return st == JOB_QUEUED || st == JOB_RUNNING || st == JOB_STORING;
+}
 
 struct job {
 	struct job *next; /* newest first */
@@ -40,8 +47,17 @@ struct job {
 	struct event *on_out, *on_err, *deadline;
 	struct output *out, *err;
 	bool cancelled, session_ended, timed_out, output_limit, disk_limit, started, exited;
+	struct init_report report; /* when reported: what pid 1 of its namespace told */
+	bool reported;
+	bool oom_rose, pids_rose; /* counters of the container, over its life */
 	int64_t oom_base, pids_base, peak_bytes, cpu_ms, io_read,
 		io_write; /* cpu_ms, peak_bytes: the most seen */
+
+	int64_t mark, started_file_ns; /* its start: for the walk, and in the clock of file times */
+	struct json_object *artifacts; /* {path,size,checksum} of what it made; NULL: not looked yet */
+	bool artifacts_more, logs_stored;
+	char *not_stored;        /* what storage does not have of it, in words; NULL: nothing */
+	int64_t workspace_bytes; /* sum of sizes at its end */
 
 	char *result; /* JSON of CONTRACT 9, Result; NULL unless ENDED */
 	size_t result_len;
@@ -62,7 +78,11 @@ struct jobs {
 	unsigned char filter[16384];
 	size_t filter_len;
 	bool stopping;
+	bool held; /* the workspace is not there yet: nothing starts */
 	void (*on_start)(struct job *, void *);  /* it runs */
+	/* It has ended; calls done() when its files are stored. NULL: they are nobody's. */
+	void (*on_exit)(struct job *, void (*done)(struct job *), void *);
+	int64_t (*mark)(void *);                 /* struct job's, at its start; may be NULL */
 	void (*on_end)(struct job *, void *);    /* the result is there */
 	void (*on_output)(struct job *, void *); /* bytes came */
 	void *arg;
@@ -91,7 +111,6 @@ const char *job_state_name(const struct job *);
 /* launch.c: starts the sandbox of a queued job. -1 with errno. */
 int launch(struct jobs *, struct job *) MUST_CHECK;
 /* outcome.c: the result document of a job whose three facts are true; malloc()ed. NULL: no memory. */
-char *outcome_build(struct jobs *, struct job *, const void *init_report, bool reported,
-		    size_t *len) MUST_CHECK;
+char *outcome_build(struct jobs *, struct job *, size_t *len) MUST_CHECK;
 /* What can be said without memory for more: it ended, with the service's fault. */
 char *outcome_poor(struct job *) MUST_CHECK;

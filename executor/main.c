@@ -10,6 +10,7 @@
 #include "init.h"
 #include "job.h"
 #include "meter.h"
+#include "publish.h"
 #include "report.h"
 #include "settings.h"
 #include "trial.h"
@@ -31,6 +32,7 @@ static struct settings set;
 static struct jobs jobs;
 static struct trial trial;
 static struct http *http;
+static struct sync sync_state;
 static int exit_code;
 
 static void on_job_end(struct job *j, void *arg)
@@ -45,6 +47,18 @@ static void on_job_start(struct job *j, void *arg)
 {
 	(void)arg;
 	report_started(j);
+}
+
+static void on_job_exit(struct job *j, void (*done)(struct job *), void *arg)
+{
+	(void)arg;
+	publish(j, done);
+}
+
+static int64_t mark(void *arg)
+{
+	(void)arg;
+	return sync_mark(&sync_state);
 }
 
 static void on_job_output(struct job *j, void *arg)
@@ -78,13 +92,36 @@ static void on_term(evutil_socket_t sig, short what, void *arg)
 	log_info("stopping", I("signal", sig));
 	exit_code = EXIT_TERM;
 	jobs_stop(&jobs);
+	publish_stop();
 	report_exit(leave);
+}
+
+static void let_run(void *arg)
+{
+	(void)arg;
+	jobs.held = false;
+	jobs_start_next(&jobs);
+}
+
+/* `pull`: what came to storage after this executor looked there. */
+static void accepted(bool pull)
+{
+	if (pull)
+		sync_pull_all(&sync_state, let_run, NULL);
+	else
+		let_run(NULL);
 }
 
 static void refused(void)
 {
 	exit_code = 0;
 	leave();
+}
+
+static void tell_ready(void *arg)
+{
+	(void)arg;
+	report_open(base, &jobs, &set, &trial, accepted, refused);
 }
 
 static int watch_signals(void)
@@ -124,21 +161,29 @@ static int run(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	base = event_base_new();
 	jobs = (struct jobs){ .on_start = on_job_start,
+			      .on_exit = on_job_exit,
+			      .mark = mark,
 			      .on_end = on_job_end,
+			      .held = true,
 			      .on_output = on_job_output };
 	lang_detect(true);
-	if (!base || jobs_open(&jobs, &set, base, why, sizeof(why)) < 0) {
+	if (!base || jobs_open(&jobs, &set, base, why, sizeof(why)) < 0 ||
+	    sync_open(&sync_state, base, &set, &jobs.running, why, sizeof(why)) < 0) {
 		fprintf(stderr, "sandbox-executor: %s\n", base ? why : "out of memory");
 		return EXIT_SYSTEM;
 	}
 	trial_run(&trial, &jobs);
 	lang_versions();
 	if (watch_signals() < 0 ||
-	    !(http = http_open(base, &jobs, &set, &trial, why, sizeof(why)))) {
+	    !(http = http_open(base, &jobs, &sync_state, &set, &trial, why, sizeof(why)))) {
 		fprintf(stderr, "sandbox-executor: %s\n", why);
 		return EXIT_SYSTEM;
 	}
-	report_open(base, &jobs, &set, &trial, refused);
+	publish_open(base, &sync_state, &set);
+	if (set.pull)
+		sync_pull_all(&sync_state, tell_ready, NULL);
+	else
+		tell_ready(NULL);
 	malloc_trim(0);
 	event_base_dispatch(base);
 	http_close(http);

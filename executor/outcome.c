@@ -86,7 +86,9 @@ static const char *message_of(const struct ending *e, const struct answer *x,
 	if (!strcmp(e->reason, "pids_limit"))
 		return "the container's process limit was reached";
 	if (!strcmp(e->reason, "disk_quota"))
-		return "the session's disk is full";
+		return j->not_stored ? arena_printf(a, "the session's disk is full; not stored: %s",
+						    j->not_stored)
+				     : "the session's disk is full";
 	if (!strcmp(e->reason, "output_limit"))
 		return "more output than the limit allows";
 	if (e->signal)
@@ -175,8 +177,7 @@ static struct json_object *when(struct json_object *o, const char *key, int64_t 
 
 /* The runner's own words win where the reason is a plain end; our reasons replace them. */
 static struct json_object *put_error(struct json_object *o, const struct ending *e,
-				     const struct answer *x, const struct init_report *r,
-				     struct job *j, struct arena *a)
+				     const struct answer *x, struct job *j, struct arena *a)
 {
 	const char *text = NULL, *message, *type;
 
@@ -191,9 +192,13 @@ static struct json_object *put_error(struct json_object *o, const struct ending 
 			    arena_printf(a, "%s: %s", type ? type : "Error",
 					 message ? message : ""));
 	} else if (e->error_type) {
-		message = message_of(e, x, r, j, a);
+		message = message_of(e, x, &j->report, j, a);
 		text = made_error(e->error_type, message, a);
 		o = jsn_str(o, "error_message", arena_printf(a, "%s: %s", e->error_type, message));
+	} else if (j->not_stored) { /* it did what it should; not all it made is kept */
+		message = arena_printf(a, "not stored: %s", j->not_stored);
+		text = made_error("FilesNotStored", message, a);
+		o = jsn_str(o, "error_message", arena_printf(a, "FilesNotStored: %s", message));
 	} else {
 		o = jsn_null(o, "error_message");
 	}
@@ -206,18 +211,18 @@ static bool bwrap_failed(const struct job *j)
 	return WIFEXITED(j->sandbox_status) && WEXITSTATUS(j->sandbox_status) == 1;
 }
 
-static struct ending decide(const struct job *j, const struct init_report *r, bool reported,
-			    const struct answer *x)
+static struct ending decide(const struct job *j, const struct answer *x)
 {
-	struct meter_events now = meter_events();
+	const struct init_report *r = &j->report;
+	bool reported = j->reported;
 	struct ending_facts f = {
 		.cancelled = j->cancelled,
 		.session_ended = j->session_ended,
 		.timed_out = j->timed_out,
 		.output_limit = j->output_limit,
 		.disk_limit = j->disk_limit,
-		.oom_rose = now.oom_kills > j->oom_base,
-		.pids_rose = now.pids_refused > j->pids_base,
+		.oom_rose = j->oom_rose,
+		.pids_rose = j->pids_rose,
 		.reported = reported,
 		.started = reported ? r->started : j->started && j->first != 0 && !bwrap_failed(j),
 		.wait_status = r->status,
@@ -233,11 +238,21 @@ static struct ending decide(const struct job *j, const struct init_report *r, bo
 	return e;
 }
 
-char *outcome_build(struct jobs *js, struct job *j, const void *init_report, bool reported,
-		    size_t *len)
+/* In the result they are paths: the rest was told before (CONTRACT 9). */
+static struct json_object *artifact_paths(const struct job *j)
+{
+	struct json_object *list = json_object_new_array();
+	size_t n = j->artifacts ? json_object_array_length(j->artifacts) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		list = jsn_push(list, json_object_get(json_object_object_get(
+					      json_object_array_get_idx(j->artifacts, i), "path")));
+	return list;
+}
+
+char *outcome_build(struct jobs *js, struct job *j, size_t *len)
 {
 	struct arena *a = arena_new((size_t)96 << 20);
-	struct init_report r = { .syscall = -1 };
 	AUTO_JSON struct json_object *o = json_object_new_object();
 	struct answer x = { 0 };
 	struct ending e;
@@ -246,21 +261,19 @@ char *outcome_build(struct jobs *js, struct job *j, const void *init_report, boo
 
 	if (!a)
 		return NULL;
-	if (reported)
-		memcpy(&r, init_report, sizeof(r));
 	read_answer(js, j, &x, a);
-	e = decide(j, &r, reported, &x);
+	e = decide(j, &x);
 	j->status = e.status;
 	o = head(o, j, &e);
 	o = jsn_raw(o, "return_value",
 		    !strcmp(e.status, "completed") && x.nvalue ? arena_strndup(a, x.value, x.nvalue)
 							       : NULL);
-	o = put_error(o, &e, &x, &r, j, a);
+	o = put_error(o, &e, &x, j, a);
 	o = stream(o, "stdout", j->out, a);
 	o = stream(o, "stderr", j->err, a);
 	o = jsn_put(o, "metrics", metrics(j));
-	o = jsn_put(o, "artifacts", json_object_new_array());
-	o = jsn_bool(o, "artifacts_truncated", false);
+	o = jsn_put(o, "artifacts", artifact_paths(j));
+	o = jsn_bool(o, "artifacts_truncated", j->artifacts_more);
 	o = when(o, "started_at", j->started ? j->started_wall_ms : 0);
 	o = when(o, "completed_at", j->ended_wall_ms);
 	if (o && (text = jsn_text(o, len)))

@@ -10,11 +10,13 @@
 #define RUNNING_MS 100 /* what ends sooner is told by its result alone */
 
 static struct event_base *base;
+static struct call_to to;
 static struct jobs *jobs;
 static const struct settings *set;
 static const struct trial *trial;
 static struct event *ready_timer, *beat_timer;
 static void (*on_refused)(void);
+static void (*on_accepted)(bool pull);
 static int ready_tries;
 static bool accepted;
 
@@ -31,8 +33,7 @@ static void post(const char *path, struct json_object *o, call_done *done, void 
 	size_t n = 0;
 	const char *text = o ? jsn_text(o, &n) : NULL;
 
-	call_post(base, set->control_url, path, set->token, text ? text : "{}", text ? n : 2, done,
-		  arg);
+	call_post(&to, path, text ? text : "{}", text ? n : 2, done, arg);
 	json_object_put(o);
 }
 
@@ -46,25 +47,27 @@ static struct json_object *now(struct json_object *o, const char *key)
 
 /* ---- ready ---- */
 
-static void on_ready(int status, const char *body, size_t n, void *arg)
+static void on_ready(const struct call_answer *a, void *arg)
 {
 	struct timeval tv = { .tv_sec = pause_s(ready_tries) };
 
 	(void)arg;
-	(void)n;
-	if (status / 100 == 2) {
+	if (a->status / 100 == 2) {
+		AUTO_JSON struct json_object *o = json_tokener_parse(a->body);
+
 		accepted = true;
+		on_accepted(json_object_get_boolean(json_object_object_get(o, "pull")));
 		return;
 	}
-	if (status == 409 || status == 404) {
-		log_warn("ready.refused", I("status", status), S("answer", body));
+	if (a->status == 409 || a->status == 404) {
+		log_warn("ready.refused", I("status", a->status), S("answer", a->body));
 		on_refused();
 		return;
 	}
 	if (ready_tries < 5) /* the first moments count: the web server may just be reloading */
 		tv = (struct timeval){ .tv_usec = 100000 << ready_tries };
 	ready_tries++;
-	log_warn("ready.failed", I("status", status), I("tries", ready_tries));
+	log_warn("ready.failed", I("status", a->status), I("tries", ready_tries));
 	event_add(ready_timer, &tv);
 }
 
@@ -110,31 +113,33 @@ static void cancel(struct job *j)
 
 static void forget(struct job *j)
 {
-	if (j->state == JOB_QUEUED || j->state == JOB_RUNNING)
+	if (job_open(j->state))
 		job_cancel(jobs, j);
 	else
 		job_free_result(jobs, j, true);
 }
 
-static void on_beat(int status, const char *body, size_t n, void *arg)
+static void on_beat(const struct call_answer *a, void *arg)
 {
 	struct timeval tv = { .tv_sec = set->heartbeat_s };
-	AUTO_JSON struct json_object *o = status == 200 && n ? json_tokener_parse(body) : NULL;
+	AUTO_JSON struct json_object *o =
+		a->status == 200 && a->n ? json_tokener_parse(a->body) : NULL;
 
 	(void)arg;
 	obey(json_object_object_get(o, "cancel"), cancel);
 	obey(json_object_object_get(o, "forget"), forget);
-	if (status != 200)
-		log_debug("heartbeat.failed", I("status", status));
+	if (a->status != 200)
+		log_debug("heartbeat.failed", I("status", a->status));
 	event_add(beat_timer, &tv);
 }
 
-static struct json_object *jobs_in(enum job_state st)
+/* A job whose files are being stored still runs, for the control plane. */
+static struct json_object *jobs_in(bool running)
 {
 	struct json_object *list = json_object_new_array();
 
 	for (struct job *j = jobs->list; j; j = j->next)
-		if (j->state == st)
+		if (job_open(j->state) && running == (j->state != JOB_QUEUED))
 			list = jsn_push(list,
 					jsn_int(jsn_str(json_object_new_object(), "id", j->id),
 						"attempt", j->attempt));
@@ -154,8 +159,8 @@ static void send_beat(evutil_socket_t fd, short what, void *arg)
 	u = jsn_int(u, "cpu_ms", cpu < 0 ? JSN_ABSENT : cpu);
 	u = jsn_int(u, "memory_bytes", mem < 0 ? JSN_ABSENT : mem);
 	u = jsn_int(u, "disk_bytes", disk < 0 || disk == METER_DISK_ENDLESS ? JSN_ABSENT : disk);
-	o = jsn_put(o, "running", jobs_in(JOB_RUNNING));
-	o = jsn_put(o, "queued", jobs_in(JOB_QUEUED));
+	o = jsn_put(o, "running", jobs_in(true));
+	o = jsn_put(o, "queued", jobs_in(false));
 	o = jsn_put(o, "usage", u);
 	snprintf(path, sizeof(path), "/internal/sessions/%s/heartbeat", set->session_id);
 	post(path, o, on_beat, NULL);
@@ -172,12 +177,12 @@ static void again(struct job *j)
 }
 
 /* The job may have been acknowledged, and even forgotten, while the call was on its way: it is found by its id. */
-static void on_result(int status, const char *body, size_t n, void *arg)
+static void on_result(const struct call_answer *a, void *arg)
 {
 	AUTO_FREE char *id = arg;
 	struct job *j = job_find(jobs, id);
+	int status = a->status;
 
-	(void)n;
 	if (!j || j->state != JOB_ENDED)
 		return;
 	if (status / 100 == 2 || status == 404) {
@@ -186,7 +191,7 @@ static void on_result(int status, const char *body, size_t n, void *arg)
 	}
 	if (status / 100 == 4)
 		log_error("result.refused", S("execution_id", id), I("status", status),
-			  S("answer", body));
+			  S("answer", a->body));
 	else
 		again(j);
 }
@@ -200,18 +205,15 @@ static void send_result(const struct job *j)
 		return;
 	}
 	snprintf(path, sizeof(path), "/internal/executions/%s/result", j->id);
-	call_post(base, set->control_url, path, set->token, j->result, j->result_len, on_result,
-		  id);
+	call_post(&to, path, j->result, j->result_len, on_result, id);
 }
 
 /* The heartbeat says the same again: nobody waits for this answer. */
-static void on_status(int status, const char *body, size_t n, void *arg)
+static void on_status(const struct call_answer *a, void *arg)
 {
-	(void)body;
-	(void)n;
 	(void)arg;
-	if (status / 100 != 2)
-		log_debug("status.failed", I("status", status));
+	if (a->status / 100 != 2)
+		log_debug("status.failed", I("status", a->status));
 }
 
 static void send_running(const struct job *j)
@@ -231,7 +233,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (j->state == JOB_RUNNING)
+	if (j->state == JOB_RUNNING || j->state == JOB_STORING)
 		send_running(j);
 	else if (j->state == JOB_ENDED)
 		send_result(j);
@@ -262,11 +264,9 @@ static void (*exit_done)(void);
 static struct event *exit_timer;
 static int64_t exit_until;
 
-static void on_exit_told(int status, const char *body, size_t n, void *arg)
+static void on_exit_told(const struct call_answer *a, void *arg)
 {
-	(void)status;
-	(void)body;
-	(void)n;
+	(void)a;
 	(void)arg;
 	exit_done();
 }
@@ -308,7 +308,7 @@ void report_exit(void (*done)(void))
 }
 
 void report_open(struct event_base *b, struct jobs *js, const struct settings *s,
-		 const struct trial *t, void (*quit)(void))
+		 const struct trial *t, void (*ready)(bool pull), void (*quit)(void))
 {
 	struct timeval beat = { .tv_sec = s->heartbeat_s }, at_once = { 0 };
 
@@ -316,6 +316,8 @@ void report_open(struct event_base *b, struct jobs *js, const struct settings *s
 	jobs = js;
 	set = s;
 	trial = t;
+	to = (struct call_to){ b, s->control_url, s->token };
+	on_accepted = ready;
 	on_refused = quit;
 	ready_timer = evtimer_new(base, send_ready, NULL);
 	beat_timer = evtimer_new(base, send_beat, NULL);

@@ -9,9 +9,12 @@
 #include "job.h"
 #include "trial.h"
 
-/* Starts with container_ready, repeated until it is accepted or refused (then `quit` is called). */
+/*
+ * Starts with container_ready, repeated until it is accepted (`ready`; `pull`: files came to storage meanwhile) or refused
+ * (`quit`).
+ */
 void report_open(struct event_base *, struct jobs *, const struct settings *, const struct trial *,
-		 void (*quit)(void));
+		 void (*ready)(bool pull), void (*quit)(void));
 
 /* A job runs: told when it does not end at once. */
 void report_started(struct job *);

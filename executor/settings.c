@@ -39,12 +39,14 @@ static const struct {
 	  4 << 20 },
 	{ "SANDBOX_EXECUTION_OUTPUT_MAX_BYTES", AT(output_max_bytes), 100 << 20, 1024,
 	  (int64_t)10 << 30 },
+	{ "SANDBOX_EXECUTION_MAX_ARTIFACTS", AT(max_artifacts), 1000, 0, 100000 },
 	{ "SANDBOX_EXECUTION_HEARTBEAT_INTERVAL", AT(heartbeat_s), 5, 1, 300 },
 	{ "SANDBOX_EXECUTOR_MEMORY_BYTES", AT(memory_bytes), 0, 0, INT64_MAX },
 	{ "SANDBOX_EXECUTOR_DISK_BYTES", AT(disk_bytes), 0, 0, INT64_MAX },
 	{ "SANDBOX_EXECUTOR_MAX_PROCESSES", AT(max_processes), 0, 0, 1 << 20 },
 	{ "SANDBOX_EXECUTOR_ALLOW_UNISOLATED", AT(allow_unisolated), 0, 0, 1 },
 	{ "SANDBOX_EXECUTOR_EGRESS", AT(egress), 0, 0, 1 },
+	{ "SANDBOX_EXECUTOR_PULL", AT(pull), 1, 0, 1 },
 };
 
 static int read_token(struct settings *s, char *why, size_t whysz)

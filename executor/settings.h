@@ -10,8 +10,9 @@ struct settings {
 	int64_t max_parallel, max_queue;
 	int64_t max_code_bytes, max_event_bytes, max_return_bytes, output_inline_bytes,
 		output_max_bytes;
-	int64_t heartbeat_s, memory_bytes, disk_bytes, max_processes;
+	int64_t max_artifacts, heartbeat_s, memory_bytes, disk_bytes, max_processes;
 	int64_t allow_unisolated, egress;
+	int64_t pull; /* storage may hold files of this session: they are fetched before code runs */
 };
 
 /* 0, or -1 with a message in `why`. Strings point into the environment. */

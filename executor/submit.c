@@ -143,7 +143,7 @@ static bool runs_anew(struct job *old, const struct body *b)
 {
 	if (b->attempt <= old->attempt)
 		return false;
-	if (old->state == JOB_QUEUED || old->state == JOB_RUNNING) {
+	if (job_open(old->state)) {
 		old->attempt = b->attempt; /* adopted while it runs */
 		return false;
 	}

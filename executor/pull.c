@@ -1,0 +1,300 @@
+/* pull.c: from storage into the workspace: what a client uploaded, or all of it at the start. */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "../lib/base/jsn.h"
+#include "../lib/base/log.h"
+#include "../lib/base/wspath.h"
+#include "beneath.h"
+#include "sync.h"
+
+#define PAGE     1000               /* files of one page of the list */
+#define PAGE_MAX ((size_t)8 << 20)  /* bytes of it: names at their longest, escaped */
+#define AGAIN_S  1                  /* between tries to pull everything */
+
+struct pull {
+	struct sync *s;
+	struct json_object *paths;
+	size_t next, n;
+	int busy;
+	struct event *soon; /* nothing to do is told from the loop, too */
+	struct sync_pulled out;
+	pull_done *done;
+	void *arg;
+};
+
+struct pulling {
+	struct pull *p;
+	const char *path; /* of p->paths */
+	struct beneath_new file;
+};
+
+static void pump(struct pull *p);
+
+static void note_done(struct json_object **list, const char *path)
+{
+	*list = jsn_push(*list, json_object_new_string(path));
+}
+
+/* ---- one file ---- */
+
+static void forget(struct sync *s, const char *path)
+{
+	struct file *f = manifest_find(&s->files, path);
+
+	if (!f)
+		return;
+	s->stored -= f->stored;
+	f->stored = 0;
+	free(TAKE_PTR(f->etag));
+	if (f->state == FILE_SENDING)
+		f->again = true;
+	else if (f->queued)
+		f->state = FILE_GONE; /* without an etag there is nothing to delete */
+	else
+		manifest_drop(&s->files, f);
+}
+
+/* Storage's version stands in the workspace. */
+static void know(struct sync *s, const char *path, const struct stat *st, const char *etag)
+{
+	struct file *f = manifest_make(&s->files, path);
+
+	if (!f)
+		return; /* the next walk tells that there are too many */
+	if (f->state == FILE_SENDING) {
+		f->again = true; /* which of the two came last storage will tell: this one is sent again */
+	} else {
+		f->state = FILE_STORED;
+		s->stored += st->st_size - f->stored;
+		f->stored = st->st_size;
+		sync_etag(f, etag, strlen(etag));
+		*f->checksum = '\0';
+	}
+	f->seen = s->walks;
+	f->changed = 0;
+	sync_look(s, f, st);
+}
+
+static bool place(struct pulling *x, const char *etag)
+{
+	const char *slash = strrchr(x->path, '/');
+	struct stat st;
+
+	if (beneath_place(&x->file, slash ? slash + 1 : x->path) < 0 ||
+	    fstat(x->file.fd, &st) < 0)
+		return false;
+	know(x->p->s, x->path, &st, etag);
+	return true;
+}
+
+static void on_got(const struct call_answer *a, void *arg)
+{
+	AUTO_FREE struct pulling *x = arg;
+	struct pull *p = x->p;
+
+	p->busy--;
+	if (a->status == 200 && place(x, a->etag)) {
+		note_done(&p->out.pulled, x->path);
+	} else if (a->status == 404 && beneath_remove(p->s->root, x->path) == 0) {
+		forget(p->s, x->path);
+		note_done(&p->out.removed, x->path);
+	} else {
+		log_warn("pull.failed", I("status", a->status),
+			 S("error", a->status / 100 == 2 ? strerror(errno) : ""));
+		p->out.failed = true;
+	}
+	beneath_done(&x->file);
+	pump(p);
+}
+
+static bool fetch(struct pull *p, const char *path)
+{
+	struct pulling *x = calloc(1, sizeof(*x));
+	AUTO_FREE char *url = sync_path(p->s, path);
+	const char *name;
+	int dir = x && url ? beneath_parent(p->s->root, path, &name) : -1;
+
+	if (dir < 0 || beneath_create(&x->file, dir) < 0) {
+		log_warn("pull.failed", S("error", strerror(errno)));
+		free(x);
+		return false;
+	}
+	x->p = p;
+	x->path = path;
+	p->busy++;
+	call_do(&p->s->to,
+		&(struct call_req){
+			.method = "GET", .path = url, .save_file = true, .save_fd = x->file.fd },
+		on_got, x);
+	return true;
+}
+
+/* ---- several ---- */
+
+static void finish(struct pull *p)
+{
+	struct sync *s = p->s;
+
+	if (p->done)
+		p->done(&p->out, p->arg);
+	json_object_put(p->out.pulled);
+	json_object_put(p->out.removed);
+	json_object_put(p->paths);
+	event_free(p->soon);
+	free(p);
+	sync_pump(s);
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pump(arg);
+}
+
+static void pump(struct pull *p)
+{
+	while (p->next < p->n && p->busy < SYNC_PARALLEL && !p->s->stopped) {
+		const char *path =
+			json_object_get_string(json_object_array_get_idx(p->paths, p->next++));
+
+		if (!fetch(p, path))
+			p->out.failed = true;
+	}
+	p->out.failed = p->out.failed || (p->s->stopped && p->next < p->n);
+	if (!p->busy && (p->next == p->n || p->s->stopped))
+		finish(p);
+}
+
+void sync_pull(struct sync *s, struct json_object *paths, pull_done *done, void *arg)
+{
+	static const struct timeval at_once = { 0 };
+	struct pull *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		abort(); /* as call_do() */
+	*p = (struct pull){ .s = s,
+			    .paths = json_object_get(paths),
+			    .n = json_object_array_length(paths),
+			    .out = { json_object_new_array(), json_object_new_array(), false },
+			    .done = done,
+			    .arg = arg };
+	if (!(p->soon = evtimer_new(s->to.base, on_soon, p)))
+		abort();
+	event_add(p->soon, &at_once);
+}
+
+/* ---- everything ---- */
+
+struct whole {
+	struct sync *s;
+	struct event *again;
+	char *after; /* last path of the page before; NULL: the first page */
+	bool more;
+	sync_done *done;
+	void *arg;
+};
+
+static void get_page(struct whole *w);
+
+static void later(struct whole *w)
+{
+	struct timeval tv = { .tv_sec = AGAIN_S };
+
+	if (!w->s->stopped)
+		event_add(w->again, &tv);
+}
+
+static void on_page_pulled(struct sync_pulled *out, void *arg)
+{
+	struct whole *w = arg;
+
+	if (out->failed) { /* what came is known by its etag and not fetched again */
+		free(TAKE_PTR(w->after));
+		later(w);
+	} else if (w->more) {
+		get_page(w);
+	} else {
+		w->done(w->arg);
+		event_free(w->again);
+		free(w->after);
+		free(w);
+	}
+}
+
+/* The paths of a page that the workspace has not, or in another version. */
+static struct json_object *wanted(struct whole *w, struct json_object *files)
+{
+	struct json_object *paths = json_object_new_array();
+	size_t n = json_object_is_type(files, json_type_array) ? json_object_array_length(files) :
+								  0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *o = json_object_array_get_idx(files, i),
+				   *path = json_object_object_get(o, "path"),
+				   *etag = json_object_object_get(o, "etag");
+		const char *text = path ? json_object_get_string(path) : "";
+		const struct file *f = manifest_find(&w->s->files, text);
+
+		if (i + 1 == n) {
+			free(w->after);
+			w->after = strdup(text);
+		}
+		if (!wspath_bad(text, strlen(text)) &&
+		    !(f && f->etag && etag && !strcmp(f->etag, json_object_get_string(etag))))
+			paths = jsn_push(paths, json_object_get(path));
+	}
+	return paths;
+}
+
+static void on_page(const struct call_answer *a, void *arg)
+{
+	struct whole *w = arg;
+	AUTO_JSON struct json_object *o = a->status == 200 ? json_tokener_parse(a->body) : NULL;
+	AUTO_JSON struct json_object *paths = NULL;
+
+	if (!o) {
+		log_warn("pull.list", I("status", a->status));
+		later(w);
+		return;
+	}
+	paths = wanted(w, json_object_object_get(o, "files"));
+	w->more = json_object_get_boolean(json_object_object_get(o, "has_more"));
+	sync_pull(w->s, paths, on_page_pulled, w);
+}
+
+static void get_page(struct whole *w)
+{
+	size_t n = w->after ? 3 * strlen(w->after) + 1 : 1;
+	AUTO_FREE char *after = malloc(n), *path = NULL;
+
+	if (!after)
+		abort();
+	call_encode(w->after ? w->after : "", after, n);
+	if (asprintf(&path, "/internal/sessions/%s/files?limit=%d%s%s", w->s->set->session_id, PAGE,
+		     w->after ? "&after=" : "", after) < 0)
+		abort();
+	call_do(&w->s->to,
+		&(struct call_req){ .method = "GET", .path = path, .answer_max = PAGE_MAX },
+		on_page, w);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	get_page(arg);
+}
+
+void sync_pull_all(struct sync *s, sync_done *done, void *arg)
+{
+	struct whole *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		abort();
+	*w = (struct whole){ .s = s, .done = done, .arg = arg };
+	if (!(w->again = evtimer_new(s->to.base, on_again, w)))
+		abort();
+	get_page(w);
+}

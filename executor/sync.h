@@ -1,0 +1,107 @@
+/*
+ * sync.h: the workspace and its copy in storage (CONTRACT 6, DESIGN 5). Storage
+ * is the truth; the executor reaches it through the control plane only.
+ *
+ * After each execution a walk finds what code created, changed or deleted; each
+ * such file waits in one queue until storage has it. What cannot be delivered is
+ * tried again, after 1, 2, 4, 8, then every 10 s, until the session ends.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "../lib/base/arena.h"
+#include "call.h"
+#include "manifest.h"
+#include "settings.h"
+
+#define SYNC_PARALLEL  8  /* calls at once; of pulls as many more */
+#define SYNC_NOTES_MAX 64 /* files that are named when they cannot be stored; the rest is counted */
+
+/* A file that has no place in storage: its name is not allowed, or there are too many. */
+struct sync_note {
+	char *path;
+	const char *why;
+	int64_t ctime_ns;
+};
+
+typedef void sync_done(void *arg);
+
+/* Somebody who waits: for walk number `walk`, then for all that it found. */
+struct sync_push {
+	struct sync_push *next;
+	int64_t walk, ticket;
+	bool walked;
+	sync_done *done;
+	void *arg;
+};
+
+struct sync {
+	struct call_to to;
+	const struct settings *set;
+	const int64_t *running; /* executions that may write meanwhile */
+	int root;
+	struct manifest files;
+
+	struct walk *walk;  /* NULL: none runs */
+	struct event *more; /* goes on with it */
+	int64_t walks;      /* number of the one that runs or ran last */
+	bool whole;         /* nothing was left out of it */
+	int64_t walk_bytes, bytes;
+	struct file *fresh, **fresh_end; /* found by it */
+	struct sync_note notes[SYNC_NOTES_MAX];
+	size_t nnotes;
+
+	struct file *head, **end; /* the queue */
+	int64_t tickets, stored;  /* last ticket; sum of sizes in storage */
+	int64_t flying[SYNC_PARALLEL]; /* tickets under way, 0: free */
+	int nputs, ndeletes;
+	struct event *pause;
+	int fails; /* in a row */
+	bool paused, stopped;
+	struct sync_push *pushes;
+};
+
+/* -1 with a message in `why`. */
+int sync_open(struct sync *, struct event_base *, const struct settings *, const int64_t *running,
+	      char *why, size_t whysz) MUST_CHECK;
+
+/* At the start of an execution: what is found changed after this mark may be its work. */
+int64_t sync_mark(const struct sync *);
+
+/* Walks and stores; done() may be called before it returns. */
+void sync_push(struct sync *, sync_done *done, void *arg);
+/* No further calls: whoever waits goes on with what is stored. */
+void sync_stop(struct sync *);
+
+/* Sum of sizes that the last walk saw; INT64_MAX: more than a walk takes in. */
+int64_t sync_bytes(const struct sync *);
+
+/* Files changed since the mark that storage has and that are no hidden ones, by path; at most max. *more: there are others. */
+size_t sync_artifacts(const struct sync *, int64_t mark, const struct file **out, size_t max,
+		      bool *more);
+
+/* What code made since the mark (and the time, for names that are not allowed) and storage does not have. "" when nothing. */
+const char *sync_refused(const struct sync *, int64_t mark, int64_t since_ns, struct arena *);
+
+/* ---- pull.c ---- */
+
+struct sync_pulled {
+	struct json_object *pulled, *removed; /* arrays of paths; the callee's to keep */
+	bool failed;                          /* some path could not be made equal */
+};
+typedef void pull_done(struct sync_pulled *, void *arg);
+
+/* Makes these paths equal to storage. done() is called once, never before it has returned. `paths`: array of strings. */
+void sync_pull(struct sync *, struct json_object *paths, pull_done *done, void *arg);
+/* All of storage, again until it works or the executor stops; then done(). */
+void sync_pull_all(struct sync *, sync_done *done, void *arg);
+
+/* ---- between sync.c and pull.c ---- */
+
+/* "/internal/sessions/{id}/files/{path}", malloc()ed; NULL: no memory. */
+char *sync_path(const struct sync *, const char *path);
+void sync_enqueue(struct sync *, struct file *);
+void sync_pump(struct sync *);
+void sync_look(struct sync *, struct file *, const struct stat *); /* notes how it looks now */
+void sync_etag(struct file *, const char *etag, size_t n);
