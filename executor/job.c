@@ -30,7 +30,8 @@ const char *job_state_name(const struct job *j)
 {
 	switch (j->state) {
 	case JOB_QUEUED: return "pending";
-	case JOB_RUNNING: return "running";
+	case JOB_RUNNING:
+	case JOB_STORING: return "running";
 	case JOB_ENDED:
 	case JOB_FREED: break;
 	}

@@ -54,7 +54,8 @@ struct job {
 		io_write; /* cpu_ms, peak_bytes: the most seen */
 
 	int64_t mark, started_file_ns; /* its start: for the walk, and in the clock of file times */
-	struct json_object *artifacts; /* {path,size,checksum} of what it made; NULL: not looked yet */
+	struct json_object
+		*artifacts; /* {path,size,checksum} of what it made; NULL: not looked yet */
 	bool artifacts_more, logs_stored;
 	char *not_stored;        /* what storage does not have of it, in words; NULL: nothing */
 	int64_t workspace_bytes; /* sum of sizes at its end */
@@ -78,11 +79,12 @@ struct jobs {
 	unsigned char filter[16384];
 	size_t filter_len;
 	bool stopping;
-	bool held; /* the workspace is not there yet: nothing starts */
-	void (*on_start)(struct job *, void *);  /* it runs */
-	/* It has ended; calls done() when its files are stored. NULL: they are nobody's. */
+	bool held;                              /* the workspace is not there yet: nothing starts */
+	void (*on_start)(struct job *, void *); /* it runs */
+	/* It has ended; calls done() when its files are stored. */
 	void (*on_exit)(struct job *, void (*done)(struct job *), void *);
-	int64_t (*mark)(void *);                 /* struct job's, at its start; may be NULL */
+	int64_t (*mark)(void *);                 /* struct job's, at its start */
+	int64_t (*disk)(void *);                 /* bytes in the workspace, as last seen */
 	void (*on_end)(struct job *, void *);    /* the result is there */
 	void (*on_output)(struct job *, void *); /* bytes came */
 	void *arg;

@@ -226,8 +226,7 @@ static int spawn(const struct fds *f, const char *const *command, pid_t *pid, st
 /* Bytes one file may still grow to; at least one page, so that "full" is found by writing. */
 static int64_t file_limit(const struct jobs *js)
 {
-	int64_t used = js->set->disk_bytes ? meter_disk(js->set->workspace) : 0;
-	int64_t left = js->set->disk_bytes - (used > 0 ? used : 0);
+	int64_t left = js->set->disk_bytes - js->disk(js->arg);
 
 	if (!js->set->disk_bytes)
 		return -1;

@@ -61,6 +61,12 @@ static int64_t mark(void *arg)
 	return sync_mark(&sync_state);
 }
 
+static int64_t disk(void *arg)
+{
+	(void)arg;
+	return sync_bytes(&sync_state);
+}
+
 static void on_job_output(struct job *j, void *arg)
 {
 	(void)arg;
@@ -163,6 +169,7 @@ static int run(void)
 	jobs = (struct jobs){ .on_start = on_job_start,
 			      .on_exit = on_job_exit,
 			      .mark = mark,
+			      .disk = disk,
 			      .on_end = on_job_end,
 			      .held = true,
 			      .on_output = on_job_output };

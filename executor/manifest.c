@@ -94,6 +94,6 @@ void file_note(struct file *f, const struct stat *st)
 /* ctime too: code can set the other times as it likes. */
 bool file_same(const struct file *f, const struct stat *st)
 {
-	return f->ino == st->st_ino && f->size == st->st_size &&
-	       f->mtime_ns == ns(&st->st_mtim) && f->ctime_ns == ns(&st->st_ctim);
+	return f->ino == st->st_ino && f->size == st->st_size && f->mtime_ns == ns(&st->st_mtim) &&
+	       f->ctime_ns == ns(&st->st_ctim);
 }

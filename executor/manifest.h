@@ -25,7 +25,7 @@ struct file {
 	int64_t changed; /* number of the walk that found its last change by code; 0: none did */
 	int64_t seen;    /* number of the last walk that saw it */
 	int64_t ticket;  /* of its wait: what waits for a ticket waits for all lower ones */
-	int64_t stored; /* bytes that storage has of it */
+	int64_t stored;  /* bytes that storage has of it */
 	int tries;
 	enum file_state state;
 	bool queued;

@@ -3,11 +3,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
-#define PIDS_MAX    4096   /* processes of one container that are looked at */
-#define DEPTH_MAX   64     /* a descriptor each */
-#define ENTRIES_MAX 200000 /* a look takes about 1 us for each */
+#include "walk.h"
+
+#define PIDS_MAX 4096 /* processes of one container that are looked at */
 
 /* Where a fact stands, version by version; the first that opens is used. Controller "": version 2. */
 struct source {
@@ -242,54 +241,34 @@ struct meter_tree meter_tree(pid_t root)
 }
 
 /* `whole` goes when something was left out: nothing can hide where nobody looks. */
-struct walk {
-	int64_t left, sum;
+struct disk {
+	int64_t sum;
 	bool whole;
 };
 
-static void add_files(int dir, int depth, struct walk *w)
+/* Holes cost nothing: what the disk holds counts, at most the size. */
+static void add_file(enum walk_kind kind, const char *path, const struct stat *st, void *arg)
 {
-	DIR *d = depth < DEPTH_MAX ? fdopendir(dir) : NULL;
-	struct dirent *e;
-	struct stat st;
+	struct disk *d = arg;
+	int64_t used = st ? (int64_t)st->st_blocks * 512 : 0;
 
-	if (!d) {
-		w->whole = false;
-		close(dir);
-		return;
-	}
-	while (w->whole && (e = readdir(d))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (w->left-- <= 0)
-			w->whole = false;
-		else if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			w->whole = errno != EACCES;
-		else if (S_ISREG(st.st_mode)) {
-			/* Holes cost nothing: what the disk holds counts, at most the size. */
-			int64_t used = (int64_t)st.st_blocks * 512;
-
-			w->sum += used < st.st_size ? used : st.st_size;
-		} else if (S_ISDIR(st.st_mode)) {
-			int fd = openat(dirfd(d), e->d_name,
-					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-			if (fd >= 0)
-				add_files(fd, depth + 1, w);
-			else
-				w->whole = errno != EACCES;
-		}
-	}
-	closedir(d);
+	(void)path;
+	if (kind != WALK_FILE)
+		d->whole = false;
+	else
+		d->sum += used < st->st_size ? used : st->st_size;
 }
 
 int64_t meter_disk(const char *dir)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct walk w = { .left = ENTRIES_MAX, .whole = true };
+	AUTO_CLOSE int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct disk d = { .whole = true };
+	struct walk *w = fd < 0 ? NULL : walk_new(fd, add_file, &d);
 
-	if (fd < 0)
-		return errno == EACCES ? METER_DISK_ENDLESS : -1;
-	add_files(fd, 0, &w);
-	return w.whole ? w.sum : METER_DISK_ENDLESS;
+	if (!w)
+		return -1;
+	while (walk_step(w, WALK_ENTRIES_MAX))
+		;
+	walk_free(w);
+	return d.whole ? d.sum : METER_DISK_ENDLESS;
 }

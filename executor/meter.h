@@ -30,7 +30,7 @@ struct meter_tree meter_tree(pid_t root);
 
 /*
  * Bytes of regular files below a directory, without following links. ENDLESS, which is over every quota, when there is
- * more than a look can take in: 200000 entries, 64 levels, a directory closed to us.
+ * more than a look can take in: WALK_ENTRIES_MAX, a directory closed to us.
  */
 #define METER_DISK_ENDLESS INT64_MAX
 int64_t meter_disk(const char *dir);

@@ -6,7 +6,7 @@
 #include "../lib/base/log.h"
 #include "call.h"
 
-#define BATCH     200                /* artifacts of one call: paths at their longest stay below the body limit */
+#define BATCH     200 /* artifacts of one call: paths at their longest stay below the body limit */
 #define PIECE     ((int64_t)8 << 20) /* bytes of a log in one call */
 #define ARENA_MAX ((size_t)1 << 20)  /* for NAMED_MAX names */
 #define MOVES_MAX 5                  /* times that a log's end may be elsewhere than we thought */
@@ -25,7 +25,7 @@ struct publish {
 	struct event *again;
 };
 
-static struct sync *sync;
+static struct sync *files;
 static const struct settings *set;
 static struct event_base *base;
 static struct publish *all;
@@ -38,8 +38,7 @@ static void go_on(struct publish *p);
 static void later(struct publish *p, int status)
 {
 	static const int pauses[] = { 1, 1, 2, 4, 8 };
-	struct timeval tv = { .tv_sec =
-				      p->tries < (int)ARRAY_LEN(pauses) ? pauses[p->tries] : 10 };
+	struct timeval tv = { .tv_sec = p->tries < (int)ARRAY_LEN(pauses) ? pauses[p->tries] : 10 };
 
 	log_warn("publish.waiting", S("execution_id", p->j->id), I("status", status),
 		 I("tries", p->tries + 1), I("retry_in_ms", tv.tv_sec * 1000));
@@ -58,12 +57,6 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	go_on(p);
 }
 
-/* No try will change it: the execution or its session is not known, or no longer. */
-static bool over(int status)
-{
-	return status == 401 || status == 403 || status == 404;
-}
-
 /* ---- artifacts ---- */
 
 static void list_artifacts(struct job *j)
@@ -72,13 +65,12 @@ static void list_artifacts(struct job *j)
 	const struct file **list = calloc(max, sizeof(struct file *));
 
 	j->artifacts = json_object_new_array();
-	n = list ? sync_artifacts(sync, j->mark, list, max, &j->artifacts_more) : 0;
+	n = list ? sync_artifacts(files, j->mark, list, max, &j->artifacts_more) : 0;
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = jsn_str(json_object_new_object(), "path", list[i]->path);
 
 		o = jsn_int(o, "size", list[i]->stored);
-		j->artifacts =
-			jsn_push(j->artifacts, jsn_str(o, "checksum", list[i]->checksum));
+		j->artifacts = jsn_push(j->artifacts, jsn_str(o, "checksum", list[i]->checksum));
 	}
 	free(list);
 }
@@ -86,7 +78,7 @@ static void list_artifacts(struct job *j)
 static void note_refused(struct job *j)
 {
 	struct arena *a = arena_new(ARENA_MAX);
-	const char *text = a ? sync_refused(sync, j->mark, j->started_file_ns, a) : "";
+	const char *text = a ? sync_refused(files, j->mark, j->started_file_ns, a) : "";
 
 	if (*text)
 		j->not_stored = strdup(text);
@@ -129,7 +121,7 @@ static void send_artifacts(struct publish *p)
 	o = jsn_put(json_object_new_object(), "artifacts", list);
 	text = jsn_text(o, &len);
 	snprintf(path, sizeof(path), "/internal/executions/%s/artifacts", p->j->id);
-	call_post(&sync->to, path, text, len, on_artifacts, p);
+	call_post(&files->to, path, text, len, on_artifacts, p);
 	json_object_put(o);
 }
 
@@ -192,7 +184,7 @@ static void send_log(struct publish *p)
 		 p->step == STEP_STDOUT ? "stdout" : "stderr", (long long)p->offset,
 		 (long long)p->j->attempt);
 	rq.path = path;
-	call_do(&sync->to, &rq, on_log, p);
+	call_do(&files->to, &rq, on_log, p);
 }
 
 /* ---- the steps ---- */
@@ -224,7 +216,8 @@ static void go_on(struct publish *p)
 	if (p->waiting) /* stopped meanwhile: its timer is not needed */
 		event_del(p->again);
 	p->waiting = false;
-	if (stopping && p->tries && p->step > STEP_FILES) { /* the rest of the time belongs to the result */
+	if (stopping && p->tries &&
+	    p->step > STEP_FILES) { /* the rest of the time belongs to the result */
 		p->step = STEP_DONE;
 		p->j->logs_stored = false;
 	}
@@ -248,7 +241,7 @@ static void on_files(void *arg)
 
 	list_artifacts(p->j);
 	note_refused(p->j);
-	p->j->workspace_bytes = sync_bytes(sync);
+	p->j->workspace_bytes = sync_bytes(files);
 	p->step = STEP_ARTIFACTS;
 	go_on(p);
 }
@@ -270,13 +263,13 @@ void publish(struct job *j, void (*done)(struct job *))
 	p->next = all;
 	all = p;
 	j->logs_stored = true; /* until one is refused */
-	sync_push(sync, on_files, p);
+	sync_push(files, on_files, p);
 }
 
 void publish_stop(void)
 {
 	stopping = true;
-	sync_stop(sync);
+	sync_stop(files);
 	for (struct publish *p = all, *next; p; p = next) {
 		next = p->next;
 		if (p->waiting)
@@ -287,7 +280,6 @@ void publish_stop(void)
 void publish_open(struct event_base *b, struct sync *s, const struct settings *st)
 {
 	base = b;
-	sync = s;
+	files = s;
 	set = st;
 }
-

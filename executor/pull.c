@@ -8,9 +8,9 @@
 #include "beneath.h"
 #include "sync.h"
 
-#define PAGE     1000               /* files of one page of the list */
-#define PAGE_MAX ((size_t)8 << 20)  /* bytes of it: names at their longest, escaped */
-#define AGAIN_S  1                  /* between tries to pull everything */
+#define PAGE     1000              /* files of one page of the list */
+#define PAGE_MAX ((size_t)8 << 20) /* bytes of it: names at their longest, escaped */
+#define AGAIN_S  1                 /* between tries to pull everything */
 
 struct pull {
 	struct sync *s;
@@ -38,12 +38,21 @@ static void note_done(struct json_object **list, const char *path)
 
 /* ---- one file ---- */
 
+/* Between walks the sum follows what comes and goes from here. */
+static void seen_less(struct sync *s, int64_t n)
+{
+	if (s->bytes != INT64_MAX)
+		s->bytes = s->bytes > n ? s->bytes - n : 0;
+}
+
 static void forget(struct sync *s, const char *path)
 {
 	struct file *f = manifest_find(&s->files, path);
 
 	if (!f)
 		return;
+	seen_less(s, f->size);
+	f->size = 0;
 	s->stored -= f->stored;
 	f->stored = 0;
 	free(TAKE_PTR(f->etag));
@@ -63,7 +72,8 @@ static void know(struct sync *s, const char *path, const struct stat *st, const 
 	if (!f)
 		return; /* the next walk tells that there are too many */
 	if (f->state == FILE_SENDING) {
-		f->again = true; /* which of the two came last storage will tell: this one is sent again */
+		f->again =
+			true; /* which of the two came last storage will tell: this one is sent again */
 	} else {
 		f->state = FILE_STORED;
 		s->stored += st->st_size - f->stored;
@@ -71,6 +81,7 @@ static void know(struct sync *s, const char *path, const struct stat *st, const 
 		sync_etag(f, etag, strlen(etag));
 		*f->checksum = '\0';
 	}
+	seen_less(s, f->size - st->st_size);
 	f->seen = s->walks;
 	f->changed = 0;
 	sync_look(s, f, st);
@@ -81,8 +92,7 @@ static bool place(struct pulling *x, const char *etag)
 	const char *slash = strrchr(x->path, '/');
 	struct stat st;
 
-	if (beneath_place(&x->file, slash ? slash + 1 : x->path) < 0 ||
-	    fstat(x->file.fd, &st) < 0)
+	if (beneath_place(&x->file, slash ? slash + 1 : x->path) < 0 || fstat(x->file.fd, &st) < 0)
 		return false;
 	know(x->p->s, x->path, &st, etag);
 	return true;
@@ -227,8 +237,8 @@ static void on_page_pulled(struct sync_pulled *out, void *arg)
 static struct json_object *wanted(struct whole *w, struct json_object *files)
 {
 	struct json_object *paths = json_object_new_array();
-	size_t n = json_object_is_type(files, json_type_array) ? json_object_array_length(files) :
-								  0;
+	size_t n =
+		json_object_is_type(files, json_type_array) ? json_object_array_length(files) : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_array_get_idx(files, i),

@@ -150,7 +150,9 @@ static void send_beat(evutil_socket_t fd, short what, void *arg)
 {
 	struct json_object *o = now(json_object_new_object(), "timestamp"),
 			   *u = json_object_new_object();
-	int64_t cpu = meter_cpu_ms(), mem = meter_memory(), disk = meter_disk(set->workspace);
+	int64_t cpu = meter_cpu_ms(), mem = meter_memory();
+	/* At rest nothing changes but what clients store. */
+	int64_t disk = jobs->running ? meter_disk(set->workspace) : jobs->disk(jobs->arg);
 	char path[160];
 
 	(void)fd;

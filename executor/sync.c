@@ -6,15 +6,10 @@
 
 #include "../lib/base/jsn.h"
 #include "../lib/base/log.h"
-#include "../lib/base/text.h"
 #include "../lib/base/wspath.h"
 #include "beneath.h"
-#include "walk.h"
 
-#define SLICE      512 /* entries between two turns of the loop: about a millisecond */
-#define SHRUNK_MAX 3   /* tries to store a file that grows shorter while it is read */
-#define NAME_SHOWN 200 /* bytes of a name in a note */
-#define NAMED_MAX  10  /* files that a message names */
+#define SHRUNK_MAX 3 /* tries to store a file that grows shorter while it is read */
 
 struct sending {
 	struct sync *s;
@@ -36,7 +31,7 @@ static int64_t outstanding(const struct sync *s)
 	return low;
 }
 
-static void wake(struct sync *s)
+void sync_wake(struct sync *s)
 {
 	struct sync_push **p = &s->pushes, *x;
 
@@ -52,7 +47,7 @@ static void wake(struct sync *s)
 	}
 }
 
-static void append(struct sync *s, struct file *f)
+void sync_append(struct sync *s, struct file *f)
 {
 	f->ticket = ++s->tickets;
 	f->qnext = NULL;
@@ -64,7 +59,7 @@ static void append(struct sync *s, struct file *f)
 void sync_enqueue(struct sync *s, struct file *f)
 {
 	if (!f->queued)
-		append(s, f);
+		sync_append(s, f);
 }
 
 /* With its old ticket: among the first, for at most SYNC_PARALLEL were sent after it. */
@@ -132,8 +127,7 @@ static void refuse(struct file *f, const char *why)
 static void back_off(struct sync *s, int status)
 {
 	static const int pauses[] = { 1, 1, 2, 4, 8 };
-	struct timeval tv = { .tv_sec =
-				      s->fails < (int)ARRAY_LEN(pauses) ? pauses[s->fails] : 10 };
+	struct timeval tv = { .tv_sec = s->fails < (int)ARRAY_LEN(pauses) ? pauses[s->fails] : 10 };
 
 	if (!s->paused)
 		log_warn("storage.waiting", I("status", status), I("tries", s->fails + 1),
@@ -244,7 +238,7 @@ static void on_sent(const struct call_answer *a, void *arg)
 	}
 	settle(s, f);
 	sync_pump(s);
-	wake(s);
+	sync_wake(s);
 }
 
 static void fly(struct sync *s, struct file *f, const struct call_req *rq, int64_t size)
@@ -287,8 +281,7 @@ static void send_put(struct sync *s, struct file *f)
 		refuse(f, "it cannot be read");
 	} else if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !path) {
 		vanished(s, f);
-	} else if (s->set->disk_bytes &&
-		   s->stored - f->stored + st.st_size > s->set->disk_bytes) {
+	} else if (s->set->disk_bytes && s->stored - f->stored + st.st_size > s->set->disk_bytes) {
 		sync_look(s, f, &st);
 		refuse(f, "the session's disk is full");
 	} else {
@@ -342,136 +335,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	s->paused = false;
 	sync_pump(s);
-	wake(s);
-}
-
-/* ---- the walk ---- */
-
-static void note(struct sync *s, const char *path, const struct stat *st, const char *why)
-{
-	struct sync_note *n = s->nnotes < SYNC_NOTES_MAX ? &s->notes[s->nnotes] : NULL;
-
-	if (!n)
-		return;
-	n->why = why;
-	n->ctime_ns = st ? (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec :
-			   INT64_MAX;
-	if ((n->path = strndup(path, NAME_SHOWN)))
-		s->nnotes++;
-}
-
-static void found(struct sync *s, struct file *f, const struct stat *st)
-{
-	bool same = file_same(f, st) && (f->etag || f->state != FILE_STORED);
-
-	f->seen = s->walks;
-	if (!same)
-		f->changed = s->walks;
-	if (f->state == FILE_SENDING) {
-		f->again = f->again || !same;
-	} else if (!same || f->unsure || f->state == FILE_REFUSED || f->state == FILE_GONE) {
-		f->state = FILE_DIRTY;
-		if (!f->queued) { /* behind this walk's deletions */
-			f->queued = true;
-			f->qnext = NULL;
-			*s->fresh_end = f;
-			s->fresh_end = &f->qnext;
-		}
-	}
-	f->unsure = false;
-	file_note(f, st);
-}
-
-static void on_entry(enum walk_kind kind, const char *path, const struct stat *st, void *arg)
-{
-	struct sync *s = arg;
-	struct file *f;
-	const char *why;
-
-	if (kind != WALK_FILE) {
-		s->whole = false;
-		note(s, path, NULL,
-		     kind == WALK_MANY ? "there are too many files" : "it cannot be looked into");
-		return;
-	}
-	s->walk_bytes += st->st_size;
-	if ((why = wspath_bad(path, strlen(path))))
-		note(s, path, st, "its name is not allowed");
-	else if ((f = manifest_make(&s->files, path)))
-		found(s, f, st);
-	else
-		note(s, path, st, "there are too many files");
-}
-
-static void on_unseen(struct file *f, void *arg)
-{
-	struct sync *s = arg;
-
-	if (f->seen >= s->walks || f->state == FILE_GONE)
-		return;
-	if (f->state == FILE_SENDING) {
-		f->again = true; /* it will be found to have vanished, and then by the next walk */
-	} else if (f->etag) {
-		f->state = FILE_GONE;
-		sync_enqueue(s, f);
-	} else if (f->queued) {
-		f->state = FILE_GONE;
-	} else {
-		manifest_drop(&s->files, f);
-	}
-}
-
-static void start_walk(struct sync *s);
-
-static void end_walk(struct sync *s)
-{
-	bool again = false;
-
-	walk_free(TAKE_PTR(s->walk));
-	s->bytes = s->whole ? s->walk_bytes : INT64_MAX;
-	if (s->whole)
-		manifest_each(&s->files, on_unseen, s);
-	for (struct file *f = TAKE_PTR(s->fresh), *next; f; f = next) {
-		next = f->qnext;
-		append(s, f);
-	}
-	s->fresh_end = &s->fresh;
-	for (struct sync_push *p = s->pushes; p; p = p->next) {
-		if (p->walk <= s->walks && !p->walked) {
-			p->walked = true;
-			p->ticket = s->tickets;
-		}
-		again = again || !p->walked;
-	}
-	sync_pump(s);
-	if (again)
-		start_walk(s);
-	wake(s);
-}
-
-static void go_on(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval at_once = { 0 };
-	struct sync *s = arg;
-
-	(void)fd;
-	(void)what;
-	if (s->walk && walk_step(s->walk, SLICE))
-		event_add(s->more, &at_once);
-	else
-		end_walk(s);
-}
-
-static void start_walk(struct sync *s)
-{
-	s->walks++;
-	s->whole = true;
-	s->walk_bytes = 0;
-	while (s->nnotes)
-		free(s->notes[--s->nnotes].path);
-	if (!(s->walk = walk_new(s->root, on_entry, s)))
-		s->whole = false;
-	go_on(-1, 0, s);
+	sync_wake(s);
 }
 
 /* ---- for the rest of the executor ---- */
@@ -485,7 +349,7 @@ int sync_open(struct sync *s, struct event_base *base, const struct settings *se
 	s->end = &s->head;
 	s->fresh_end = &s->fresh;
 	s->root = open(set->workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	s->more = evtimer_new(base, go_on, s);
+	s->more = evtimer_new(base, sync_walk_on, s);
 	s->pause = evtimer_new(base, on_pause_over, s);
 	if (s->root >= 0 && s->more && s->pause)
 		return 0;
@@ -495,7 +359,8 @@ int sync_open(struct sync *s, struct event_base *base, const struct settings *se
 
 int64_t sync_mark(const struct sync *s)
 {
-	return s->walk ? s->walks - 1 : s->walks; /* one under way may find this execution's work too */
+	return s->walk ? s->walks - 1
+		       : s->walks; /* one under way may find this execution's work too */
 }
 
 void sync_push(struct sync *s, sync_done *done, void *arg)
@@ -511,95 +376,16 @@ void sync_push(struct sync *s, sync_done *done, void *arg)
 	};
 	s->pushes = p;
 	if (!s->walk)
-		start_walk(s);
+		sync_walk(s);
 }
 
 void sync_stop(struct sync *s)
 {
 	s->stopped = true;
-	wake(s);
+	sync_wake(s);
 }
 
 int64_t sync_bytes(const struct sync *s)
 {
 	return s->bytes;
-}
-
-struct collected {
-	int64_t mark;
-	const struct file **out;
-	size_t n, max;
-};
-
-static void collect(struct file *f, void *arg)
-{
-	struct collected *c = arg;
-
-	if (f->changed <= c->mark || !f->etag || !*f->checksum || f->state == FILE_GONE ||
-	    f->state == FILE_REFUSED || wspath_hidden(f->path))
-		return;
-	if (c->n < c->max)
-		c->out[c->n] = f;
-	c->n++;
-}
-
-static int by_path(const void *a, const void *b)
-{
-	const struct file *const *x = a, *const *y = b;
-
-	return strcmp((*x)->path, (*y)->path);
-}
-
-size_t sync_artifacts(const struct sync *s, int64_t mark, const struct file **out, size_t max,
-		      bool *more)
-{
-	struct collected c = { .mark = mark, .out = out, .max = max };
-	struct manifest m = s->files;
-
-	manifest_each(&m, collect, &c);
-	*more = c.n > max;
-	if (c.n > max)
-		c.n = max;
-	if (c.n)
-		qsort(out, c.n, sizeof(struct file *), by_path);
-	return c.n;
-}
-
-/* ---- what is not stored ---- */
-
-struct refused {
-	int64_t mark, n;
-	struct arena *a;
-	const char *text;
-};
-
-static void add_refused(struct refused *r, const char *path, const char *why)
-{
-	const char *name = text_utf8_repair(r->a, path, strlen(path), NULL);
-
-	if (r->n++ < NAMED_MAX && r->text && name)
-		r->text = arena_printf(r->a, "%s%s'%s' (%s)", r->text, *r->text ? ", " : "", name,
-				       why);
-}
-
-static void collect_refused(struct file *f, void *arg)
-{
-	struct refused *r = arg;
-
-	if (f->state == FILE_REFUSED && f->changed > r->mark)
-		add_refused(r, f->path, f->why);
-}
-
-const char *sync_refused(const struct sync *s, int64_t mark, int64_t since_ns, struct arena *a)
-{
-	struct refused r = { .mark = mark, .a = a, .text = "" };
-	struct manifest m = s->files;
-
-	for (size_t i = 0; i < s->nnotes; i++)
-		if (s->notes[i].ctime_ns >= since_ns)
-			add_refused(&r, s->notes[i].path, s->notes[i].why);
-	manifest_each(&m, collect_refused, &r);
-	if (r.n > NAMED_MAX && r.text)
-		r.text = arena_printf(a, "%s and %lld more", r.text, (long long)(r.n - NAMED_MAX));
-	return r.text ? r.text : "";
 }

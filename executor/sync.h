@@ -52,8 +52,8 @@ struct sync {
 	struct sync_note notes[SYNC_NOTES_MAX];
 	size_t nnotes;
 
-	struct file *head, **end; /* the queue */
-	int64_t tickets, stored;  /* last ticket; sum of sizes in storage */
+	struct file *head, **end;      /* the queue */
+	int64_t tickets, stored;       /* last ticket; sum of sizes in storage */
 	int64_t flying[SYNC_PARALLEL]; /* tickets under way, 0: free */
 	int nputs, ndeletes;
 	struct event *pause;
@@ -74,8 +74,10 @@ void sync_push(struct sync *, sync_done *done, void *arg);
 /* No further calls: whoever waits goes on with what is stored. */
 void sync_stop(struct sync *);
 
-/* Sum of sizes that the last walk saw; INT64_MAX: more than a walk takes in. */
+/* Sum of sizes that the last walk saw, and what was pulled since; INT64_MAX: more than a walk takes in. */
 int64_t sync_bytes(const struct sync *);
+
+/* ---- artifacts.c ---- */
 
 /* Files changed since the mark that storage has and that are no hidden ones, by path; at most max. *more: there are others. */
 size_t sync_artifacts(const struct sync *, int64_t mark, const struct file **out, size_t max,
@@ -97,11 +99,18 @@ void sync_pull(struct sync *, struct json_object *paths, pull_done *done, void *
 /* All of storage, again until it works or the executor stops; then done(). */
 void sync_pull_all(struct sync *, sync_done *done, void *arg);
 
-/* ---- between sync.c and pull.c ---- */
+/* ---- changes.c ---- */
+
+void sync_walk(struct sync *); /* starts one; none must run */
+void sync_walk_on(evutil_socket_t, short what, void *sync);
+
+/* ---- between these files ---- */
 
 /* "/internal/sessions/{id}/files/{path}", malloc()ed; NULL: no memory. */
 char *sync_path(const struct sync *, const char *path);
-void sync_enqueue(struct sync *, struct file *);
+void sync_enqueue(struct sync *, struct file *); /* unless it is queued already */
+void sync_append(struct sync *, struct file *);
+void sync_wake(struct sync *); /* whoever need wait no longer */
 void sync_pump(struct sync *);
 void sync_look(struct sync *, struct file *, const struct stat *); /* notes how it looks now */
 void sync_etag(struct file *, const char *etag, size_t n);

@@ -13,9 +13,9 @@
 #define WALK_PATH_MAX    4095   /* PATH_MAX of Linux, less the NUL */
 
 enum walk_kind {
-	WALK_FILE,   /* a regular file */
+	WALK_FILE, /* a regular file */
 	WALK_CLOSED, /* a directory that cannot be looked into (its owner closed it, its path is too long) */
-	WALK_MANY,   /* more entries than a walk takes in; the last call */
+	WALK_MANY, /* more entries than a walk takes in; the last call */
 };
 
 /* `path`: relative, any bytes but NUL; `st` only with WALK_FILE. */

@@ -30,7 +30,7 @@ static void on_pulled(struct sync_pulled *out, void *arg)
 		return;
 	evhttp_connection_set_closecb(evhttp_request_get_connection(x->rq), NULL, NULL);
 	if (out->failed) {
-		fault_set(&f, FAULT_EXE_SYNC, "not all files could be fetched");
+		fault_set(&f, FAULT_EXE_INTERNAL, "not all files could be fetched");
 		http_fault(x->rq, &f);
 		return;
 	}
@@ -40,7 +40,8 @@ static void on_pulled(struct sync_pulled *out, void *arg)
 
 static const char *bad_paths(struct json_object *paths)
 {
-	size_t n = json_object_is_type(paths, json_type_array) ? json_object_array_length(paths) : 0;
+	size_t n =
+		json_object_is_type(paths, json_type_array) ? json_object_array_length(paths) : 0;
 
 	if (!n || n > PATHS_MAX)
 		return "paths is not an array of 1 to 1000 strings";

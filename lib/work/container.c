@@ -40,6 +40,8 @@ static const char *const *executor_env(struct work *w, const struct container_pl
 		setting(a, "SANDBOX_EXECUTOR_DISK_BYTES", s->disk_bytes),
 		setting(a, "SANDBOX_EXECUTOR_MAX_PROCESSES", s->max_processes),
 		setting(a, "SANDBOX_EXECUTOR_EGRESS", str_eq(s->network, "egress")),
+		/* A new session's workspace is empty; what comes meanwhile the answer to container_ready tells. */
+		setting(a, "SANDBOX_EXECUTOR_PULL", 0),
 		setting(a, "SANDBOX_EXECUTION_MAX_PARALLEL", cf->execution_max_parallel),
 		setting(a, "SANDBOX_EXECUTION_MAX_QUEUE", cf->execution_max_queue),
 		setting(a, "SANDBOX_EXECUTION_MAX_CODE_BYTES", cf->execution_max_code_bytes),

@@ -35,7 +35,7 @@ teardown_file() { ex_down; }
 	expect_code 404
 	expect .error_code Executor.ExecutionNotFound
 	expect .retryable false
-	ex POST /workspace/pull '{"paths":[]}'
+	ex POST /workspace/nothing "{}"
 	expect_code 404
 }
 

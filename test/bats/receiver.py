@@ -3,16 +3,20 @@
 
     receiver.py SOCKET DIRECTORY
 
+DIRECTORY/files/     what the session's storage holds; file routes read and write it
+DIRECTORY/logs/      long logs, as ID.STREAM
 DIRECTORY/calls      one JSON line per call: {"method", "path", "token", "body", "at"}
 DIRECTORY/answers    optional JSON: {"result": 503, "container_ready": 409, "heartbeat": {"cancel": ["id"]}};
                      a number is the status, an object is the body of a 200
 """
+import hashlib
 import http.server
 import json
 import os
 import socketserver
 import sys
 import time
+import urllib.parse
 
 SOCKET, DIRECTORY = sys.argv[1:3]
 
@@ -23,6 +27,23 @@ def planned(word):
             return json.load(f).get(word)
     except (OSError, ValueError):
         return None
+
+
+def place(name):
+    """Where a file is kept: any name fits; beside it, with ".name", its own."""
+    return os.path.join(DIRECTORY, "files", hashlib.sha1(name.encode()).hexdigest())
+
+
+def etag(name):
+    with open(place(name), "rb") as f:
+        return hashlib.md5(f.read()).hexdigest()
+
+
+def names():
+    for entry in os.scandir(os.path.join(DIRECTORY, "files")):
+        if entry.name.endswith(".name") and os.path.exists(entry.path[:-5]):
+            with open(entry.path, encoding="utf-8") as f:
+                yield f.read()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,6 +64,74 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
+    def answer(self, status, body, headers=()):
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def note(self, status, size):
+        line = json.dumps({"method": self.command, "path": self.path, "at": time.time(), "status": status,
+                           "token": self.headers.get("Authorization"), "body": {"size": size}})
+        with open(os.path.join(DIRECTORY, "calls"), "a", encoding="utf-8") as f:
+            f.write(line + "\n")
+
+    def files(self):
+        """The file routes and long logs; None: no such path."""
+        path, _, query = self.path.partition("?")
+        query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.command == "PUT" and path.endswith("/output"):
+            name = os.path.join(DIRECTORY, "logs", path.split("/")[3] + "." + query["stream"])
+            end = os.path.getsize(name) if os.path.exists(name) else 0
+            if end != int(query["after"]):
+                return 409, {"next": end}
+            with open(name, "ab") as f:
+                f.write(raw)
+            return 200, {"next": end + len(raw)}
+        if "/files" not in path:
+            return None
+        name = urllib.parse.unquote(path.partition("/files")[2][1:])
+        full = place(name)
+        plan = planned("files")
+        if isinstance(plan, int):
+            return plan, {}
+        if not name:
+            all_ = sorted(names())
+            after = query.get("after", "")
+            page = [n for n in all_ if n > after]
+            page, more = page[:int(query["limit"])], len(page) > int(query["limit"])
+            return 200, {"files": [{"path": n, "etag": etag(n)} for n in page], "has_more": more}
+        if self.command == "GET":
+            if not os.path.exists(full):
+                return 404, {}
+            with open(full, "rb") as f:
+                return 200, f.read(), [("ETag", '"' + etag(name) + '"')]
+        if self.command == "DELETE":
+            match = self.headers.get("If-Match")
+            if match and os.path.exists(full) and match != '"' + etag(name) + '"':
+                return 412, {}
+            if os.path.exists(full):
+                os.unlink(full)
+            return 204, b""
+        new = not os.path.exists(full)
+        with open(full + ".part", "wb") as f:
+            f.write(raw)
+        with open(full + ".name", "w", encoding="utf-8") as f:
+            f.write(name)
+        os.rename(full + ".part", full)
+        return 201 if new else 200, {"etag": etag(name), "checksum": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
+
+    def do_PUT(self):
+        answer = self.files()
+        self.note(answer[0] if answer else 404, int(self.headers.get("Content-Length", 0)))
+        self.answer(*(answer or (404, {})))
+
+    do_GET = do_DELETE = do_PUT
+
     def address_string(self):
         return "executor"
 
@@ -55,6 +144,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 128
 
 
+for directory in ("files", "logs"):
+    os.makedirs(os.path.join(DIRECTORY, directory), exist_ok=True)
 if os.path.exists(SOCKET):
     os.unlink(SOCKET)
 server = Server(SOCKET, Handler)
