@@ -333,6 +333,7 @@ static void start_one(struct jobs *js, struct job *j)
 
 	js->queued--;
 	j->mark = js->mark(js->arg);
+	j->disk_base = js->disk(js->arg);
 	j->started_file_ns = file_clock_ns();
 	spool_log_path(j->id, "stdout", path, sizeof(path));
 	j->out = output_new(path, j->output_max, j->output_inline);
@@ -416,8 +417,9 @@ static void sample_disk(struct jobs *js)
 		return;
 	used = meter_disk(js->set->workspace);
 	next_us = clock_us() + (clock_us() - from) * DISK_SHARE + DISK_EVERY * SAMPLE_MS * 1000;
+	/* One that began on a full disk may go on as long as it takes no more: it may be there to delete. */
 	for (struct job *j = js->list; j && used > js->set->disk_bytes; j = j->next)
-		if (j->state == JOB_RUNNING) {
+		if (j->state == JOB_RUNNING && used > j->disk_base) {
 			j->disk_limit = true;
 			kill_tree(j);
 		}

@@ -53,7 +53,8 @@ struct job {
 	int64_t oom_base, pids_base, peak_bytes, cpu_ms, io_read,
 		io_write; /* cpu_ms, peak_bytes: the most seen */
 
-	int64_t mark, started_file_ns; /* its start: for the walk, and in the clock of file times */
+	int64_t mark, disk_base,
+		started_file_ns; /* its start: for the walk, and in the clock of file times */
 	struct json_object
 		*artifacts; /* {path,size,checksum} of what it made; NULL: not looked yet */
 	bool artifacts_more, logs_stored;
