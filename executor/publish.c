@@ -5,6 +5,7 @@
 
 #include "../lib/base/log.h"
 #include "call.h"
+#include "meter.h"
 
 #define BATCH     200 /* artifacts of one call: paths at their longest stay below the body limit */
 #define PIECE     ((int64_t)8 << 20) /* bytes of a log in one call */
@@ -241,7 +242,7 @@ static void on_files(void *arg)
 
 	list_artifacts(p->j);
 	note_refused(p->j);
-	p->j->workspace_bytes = sync_bytes(files);
+	p->j->workspace_bytes = files->stopped ? meter_disk(set->workspace) : sync_bytes(files);
 	p->step = STEP_ARTIFACTS;
 	go_on(p);
 }
