@@ -46,9 +46,11 @@ struct file *manifest_make(struct manifest *m, const char *path)
 	struct file *f = manifest_find(m, path);
 	size_t n = strlen(path) + 1, s;
 
-	if (f || m->n >= MANIFEST_MAX || (m->n >= m->nbuckets && !grow(m)) ||
-	    !(f = calloc(1, sizeof(*f) + n)))
+	if (f)
 		return f;
+	if (m->n >= MANIFEST_MAX || (m->n >= m->nbuckets && !grow(m)) ||
+	    !(f = calloc(1, sizeof(*f) + n)))
+		return NULL;
 	memcpy(f->path, path, n);
 	s = slot(m, path);
 	f->next = m->bucket[s];

@@ -24,7 +24,7 @@ typedef void walk_fn(enum walk_kind, const char *path, const struct stat *st, vo
 struct walk;
 
 /* `root` stays the caller's, open as long as the walk. NULL: no memory. */
-struct walk *walk_new(int root, walk_fn *, void *arg) MUST_CHECK;
+struct walk *walk_new(int root, walk_fn *fn, void *arg) MUST_CHECK;
 void walk_free(struct walk *); /* NULL is fine */
 
 /* Looks at about `n` entries. True: there are more. */
