@@ -1,5 +1,7 @@
 #include "execution.h"
 
+#include "garbage.h"
+
 #define LIST_TEXT  "16384" /* CONTRACT 4.1: what an item of a list shows at most */
 #define LIST_VALUE "65536"
 
@@ -8,7 +10,7 @@
 	" request_id, created_at, started_at, completed_at, last_heartbeat_at, retryable, timeout_s, attempt, max_retries," \
 	" retry_on_crash, entrypoint_given, exit_code, signal_number, stdout_bytes, stderr_bytes, stdout_dropped_bytes," \
 	" stderr_dropped_bytes, duration_ms, cpu_time_ms, io_read_bytes, io_write_bytes, queue_ms, artifacts_truncated," \
-	" peak_memory_mb,"
+	" peak_memory_mb, log_prefix, (SELECT COUNT(*) FROM artifact r WHERE r.execution_id = execution.id),"
 #define WHOLE \
 	HEAD " code, event, stdin, return_value, stdout, stderr, stdout_truncated, stderr_truncated, 0, 0, 0 FROM execution"
 #define SHORT \
@@ -58,6 +60,8 @@ static const struct db_col columns[] = {
 	C_INT(queue_ms),
 	C_INT(artifacts_truncated),
 	COL_F64(struct execution, peak_memory_mb),
+	C_STR(log_prefix),
+	C_INT(artifact_count),
 	C_STR(code),
 	C_STR(event),
 	C_STR(stdin_text),
@@ -98,7 +102,9 @@ static const struct query Q_COUNT = {
 static const struct query Q_BRIEF = {
 	"execution.brief",
 	"SELECT e.id, e.session_id, e.state, e.created_at, e.attempt, e.stdout_truncated, e.stderr_truncated, s.token_epoch,"
-	" CAST(TIMESTAMPDIFF(MICROSECOND, s.completed_at, UTC_TIMESTAMP(3)) DIV 1000 AS SIGNED), s.state, s.container_id"
+	" CAST(TIMESTAMPDIFF(MICROSECOND, s.completed_at, UTC_TIMESTAMP(3)) DIV 1000 AS SIGNED), s.state, s.container_id,"
+	" e.log_prefix, e.stdout IS NOT NULL, e.stdout_bytes - e.stdout_dropped_bytes,"
+	" e.stderr_bytes - e.stderr_dropped_bytes"
 	" FROM execution e JOIN session s ON s.id = e.session_id WHERE e.id = ?"
 };
 
@@ -136,6 +142,10 @@ int execution_brief(struct db *db, const char *id, struct execution_brief *x, st
 		COL_I64(struct execution_brief, ended_ms_ago),
 		COL_STR(struct execution_brief, session_state),
 		COL_STR(struct execution_brief, container_id),
+		COL_STR(struct execution_brief, log_prefix),
+		COL_I64(struct execution_brief, recorded),
+		COL_I64(struct execution_brief, stdout_end),
+		COL_I64(struct execution_brief, stderr_end),
 	};
 	static const struct db_map map = { cols, ARRAY_LEN(cols), sizeof(struct execution_brief) };
 
@@ -327,6 +337,43 @@ int execution_alive(struct db *db, const char *id, int64_t attempt, const char *
 	return (int)db_exec(db, &Q_ALIVE, VALS(VSTR(started_at), VSTR(id), VINT(attempt)), f);
 }
 
+/* ---- stored logs ---- */
+
+static const struct query Q_LOG = {
+	"execution.log", "UPDATE execution SET log_prefix = ? WHERE id = ? AND attempt = ?"
+};
+
+struct log_stored {
+	const char *id, *session_id, *prefix, *garbage;
+	int64_t attempt;
+	struct arena *a;
+};
+
+static int log_tx(struct db *db, void *arg, struct fault *f)
+{
+	struct log_stored *x = arg;
+	struct session s;
+	int n;
+
+	if (session_lock(db, x->session_id, &s, x->a, f) < 0) {
+		if (!fault_is(f, FAULT_SESSION_GONE))
+			return -1;
+		*f = (struct fault){ 0 };
+		return 0;
+	}
+	if (!session_active(s.state) && (n = garbage_again(db, x->session_id, x->garbage, f)) <= 0)
+		return n;
+	return (int)db_exec(db, &Q_LOG, VALS(VSTR(x->prefix), VSTR(x->id), VINT(x->attempt)), f);
+}
+
+int execution_log_stored(struct db *db, const char *id, const char *session_id, int64_t attempt,
+			 const char *prefix, const char *garbage, struct arena *a, struct fault *f)
+{
+	struct log_stored x = { id, session_id, prefix, garbage, attempt, a };
+
+	return db_tx(db, log_tx, &x, f);
+}
+
 /* ---- ending ---- */
 
 static const struct query Q_RECORD = {
@@ -334,7 +381,7 @@ static const struct query Q_RECORD = {
 	"UPDATE execution SET state = ?, ended_reason = ?, retryable = ?, exit_code = ?, signal_number = ?, return_value = ?,"
 	" error = ?, error_message = ?, stdout = ?, stderr = ?, stdout_bytes = ?, stderr_bytes = ?, stdout_truncated = ?,"
 	" stderr_truncated = ?, stdout_dropped_bytes = ?, stderr_dropped_bytes = ?, duration_ms = ?, cpu_time_ms = ?,"
-	" peak_memory_mb = ?, io_read_bytes = ?, io_write_bytes = ?, queue_ms = ?, artifacts_truncated = ?,"
+	" peak_memory_mb = ?, io_read_bytes = ?, io_write_bytes = ?, queue_ms = ?, artifacts_truncated = artifacts_truncated OR ?,"
 	" started_at = COALESCE(?, started_at), completed_at = COALESCE(?, UTC_TIMESTAMP(3)), lease_owner = NULL,"
 	" lease_until = NULL, lease_epoch = lease_epoch + 1, row_version = row_version + 1 WHERE id = ?"
 };
@@ -343,8 +390,8 @@ static const struct query Q_ADD = {
 	"execution.add",
 	"UPDATE execution SET stdout = ?, stderr = ?, stdout_bytes = ?, stderr_bytes = ?, stdout_truncated = ?,"
 	" stderr_truncated = ?, stdout_dropped_bytes = ?, stderr_dropped_bytes = ?, duration_ms = ?, cpu_time_ms = ?,"
-	" peak_memory_mb = ?, io_read_bytes = ?, io_write_bytes = ?, queue_ms = ?, started_at = COALESCE(started_at, ?),"
-	" row_version = row_version + 1 WHERE id = ? AND stdout IS NULL AND duration_ms IS NULL"
+	" peak_memory_mb = ?, io_read_bytes = ?, io_write_bytes = ?, queue_ms = ?, artifacts_truncated = artifacts_truncated OR ?,"
+	" started_at = COALESCE(started_at, ?), row_version = row_version + 1 WHERE id = ? AND stdout IS NULL AND duration_ms IS NULL"
 };
 static const struct query Q_END = {
 	"execution.end",
@@ -370,8 +417,8 @@ static int add_missing(struct db *db, const char *id, const struct execution_res
 			    VINT(r->stderr_truncated), VINT(r->stdout_dropped_bytes),
 			    VINT(r->stderr_dropped_bytes), VOPT(r->duration_ms),
 			    VOPT(r->cpu_time_ms), VREAL(r->peak_memory_mb), VOPT(r->io_read_bytes),
-			    VOPT(r->io_write_bytes), VOPT(r->queue_ms), VSTR(r->started_at),
-			    VSTR(id)),
+			    VOPT(r->io_write_bytes), VOPT(r->queue_ms),
+			    VINT(r->artifacts_truncated), VSTR(r->started_at), VSTR(id)),
 		       f) < 0
 		       ? -1
 		       : 0;

@@ -9,6 +9,8 @@
 #include "idem.h"
 #include "session.h"
 
+struct artifact;
+
 struct execution {
 	const char *id, *session_id, *state, *ended_reason, *code, *language, *entrypoint, *event,
 		*stdin_text, *env_vars, *request_hash, *return_value, *error, *error_message,
@@ -21,6 +23,10 @@ struct execution {
 		io_write_bytes, queue_ms, artifacts_truncated;
 	double peak_memory_mb;
 	int64_t code_omitted, event_omitted, return_value_omitted; /* lists only */
+	int64_t artifact_count;
+	const struct artifact *artifacts; /* artifact_attach() fills them */
+	int nartifacts;
+	const char *log_prefix; /* where stored logs of `attempt` are; NULL: there are none */
 };
 
 struct execution_new {
@@ -62,7 +68,9 @@ int execution_load(struct db *, const char *id, struct execution *, struct arena
 struct execution_brief {
 	const char *id, *session_id, *state, *created_at;
 	int64_t attempt, stdout_truncated, stderr_truncated, token_epoch, ended_ms_ago;
-	const char *session_state, *container_id;
+	const char *session_state, *container_id, *log_prefix;
+	int64_t recorded;               /* the executor's result is there */
+	int64_t stdout_end, stderr_end; /* bytes of each log, once that is so */
 };
 int execution_brief(struct db *, const char *id, struct execution_brief *, struct arena *,
 		    struct fault *) MUST_CHECK;
@@ -93,6 +101,14 @@ int execution_release(struct db *, const char *id, const char *owner, struct fau
 /* pending -> running, or a sign of life. 1 matched, 0 not open or another attempt. */
 int execution_alive(struct db *, const char *id, int64_t attempt, const char *started_at,
 		    struct fault *) MUST_CHECK;
+
+/*
+ * A piece of the attempt's log is in storage below `prefix`. 1 noted. 0: nobody may read it any more and the caller
+ * removes it: the attempt is over, or the session has ended and its `garbage` prefix has been worked off.
+ */
+int execution_log_stored(struct db *, const char *id, const char *session_id, int64_t attempt,
+			 const char *prefix, const char *garbage, struct arena *,
+			 struct fault *) MUST_CHECK;
 
 /* 1 recorded now, 0 recorded before, superseded or late (missing parts were added). -1: fault, EXECUTION_NOT_FOUND too. */
 int execution_record(struct db *, const struct conf *, const char *id,
