@@ -11,6 +11,7 @@
 #include "../lib/work/result.h"
 #include "auth.h"
 #include "handlers.h"
+#include "internal.h"
 
 #define REPORT_MAX 65536 /* bytes of an isolation report; ours has fewer than 1,000 */
 
@@ -19,9 +20,8 @@ static int done(struct req *r, int status, const char *message, struct fault *f)
 	return req_reply(r, status, jsn_str(json_object_new_object(), "message", message), f);
 }
 
-/* The session that the call names, by path or (alias) by container_id, and its token. */
-static int load_session(struct req *r, const char *container_id, bool late, struct session *s,
-			struct fault *f)
+int internal_session(struct req *r, const char *container_id, bool late, struct session *s,
+		     struct fault *f)
 {
 	struct db *db = req_db(r, f);
 	struct container c;
@@ -45,7 +45,7 @@ static int load_session(struct req *r, const char *container_id, bool late, stru
 	return auth_session(r, s->id, s->token_epoch, s->ended_ms_ago, late, f);
 }
 
-static int load_execution(struct req *r, bool late, struct execution_brief *x, struct fault *f)
+int internal_execution(struct req *r, bool late, struct execution_brief *x, struct fault *f)
 {
 	struct db *db = req_db(r, f);
 
@@ -132,7 +132,7 @@ int container_ready(struct req *r, struct fault *f)
 	size_t n = 0;
 
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
-	if (jsn_done(&c, f) < 0 || load_session(r, in.container_id, false, &s, f) < 0)
+	if (jsn_done(&c, f) < 0 || internal_session(r, in.container_id, false, &s, f) < 0)
 		return -1;
 	if (!str_eq(s.container_id, in.container_id))
 		return fault_set(f, FAULT_INT_CONFLICT,
@@ -203,7 +203,7 @@ int container_gone(struct req *r, struct fault *f)
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
 	if (!r->params[0] && !in.container_id)
 		jsn_bad(&c, "missing", "container_id", NULL, "is required");
-	if (jsn_done(&c, f) < 0 || load_session(r, in.container_id, true, &s, f) < 0)
+	if (jsn_done(&c, f) < 0 || internal_session(r, in.container_id, true, &s, f) < 0)
 		return -1;
 	if (in.container_id && !str_eq(in.container_id, s.container_id))
 		return done(r, 200, "an older container", f);
@@ -301,7 +301,7 @@ int session_heartbeat(struct req *r, struct fault *f)
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
 	if (in.usage)
 		jsn_read(&c, in.usage, "usage", usage_fields, ARRAY_LEN(usage_fields), &u);
-	if (jsn_done(&c, f) < 0 || load_session(r, NULL, false, &s, f) < 0 ||
+	if (jsn_done(&c, f) < 0 || internal_session(r, NULL, false, &s, f) < 0 ||
 	    beat_list(r, r->db, &s, in.running, true, &cancel, &forget, f) < 0 ||
 	    beat_list(r, r->db, &s, in.queued, false, &cancel, &forget, f) < 0 ||
 	    container_usage(r->db, s.container_id, u.cpu_ms, u.memory_bytes, u.disk_bytes, f) < 0) {
@@ -325,7 +325,7 @@ int execution_heartbeat(struct req *r, struct fault *f)
 	struct execution_brief x;
 
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
-	if (jsn_done(&c, f) < 0 || load_execution(r, false, &x, f) < 0 ||
+	if (jsn_done(&c, f) < 0 || internal_execution(r, false, &x, f) < 0 ||
 	    execution_alive(r->db, x.id, in.attempt, NULL, f) < 0)
 		return -1;
 	return done(r, 200, "alive", f);
@@ -356,7 +356,7 @@ int execution_status(struct req *r, struct fault *f)
 	int n;
 
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
-	if (jsn_done(&c, f) < 0 || load_execution(r, false, &x, f) < 0)
+	if (jsn_done(&c, f) < 0 || internal_execution(r, false, &x, f) < 0)
 		return -1;
 	if (strcmp(in.status, "running"))
 		return done(r, 200, "noted; the result decides", f);
@@ -381,7 +381,7 @@ int execution_result(struct req *r, struct fault *f)
 	struct execution_result res;
 	int n;
 
-	if (load_execution(r, true, &x, f) < 0)
+	if (internal_execution(r, true, &x, f) < 0)
 		return -1;
 	if (!json_object_object_get_ex(r->in, "exit_code", NULL)) {
 		struct jsn_check c = { .a = r->a, .where = "body" };
