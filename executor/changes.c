@@ -45,7 +45,6 @@ static void on_entry(enum walk_kind kind, const char *path, const struct stat *s
 {
 	struct sync *s = arg;
 	struct file *f;
-	const char *why;
 
 	if (kind != WALK_FILE) {
 		s->whole = false;
@@ -54,7 +53,7 @@ static void on_entry(enum walk_kind kind, const char *path, const struct stat *s
 		return;
 	}
 	s->walk_bytes += st->st_size;
-	if ((why = wspath_bad(path, strlen(path))))
+	if (wspath_bad(path, strlen(path)))
 		note(s, path, st, "its name is not allowed");
 	else if ((f = manifest_make(&s->files, path)))
 		found(s, f, st);

@@ -250,13 +250,15 @@ struct disk {
 static void add_file(enum walk_kind kind, const char *path, const struct stat *st, void *arg)
 {
 	struct disk *d = arg;
-	int64_t used = st ? (int64_t)st->st_blocks * 512 : 0;
+	int64_t used;
 
 	(void)path;
-	if (kind != WALK_FILE)
+	if (kind != WALK_FILE || !st) {
 		d->whole = false;
-	else
-		d->sum += used < st->st_size ? used : st->st_size;
+		return;
+	}
+	used = (int64_t)st->st_blocks * 512;
+	d->sum += used < st->st_size ? used : st->st_size;
 }
 
 int64_t meter_disk(const char *dir)
