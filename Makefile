@@ -109,7 +109,7 @@ run:
 	@tools/install-packages build run $(if $(filter docker,$(RUNTIME)),docker) \
 		$(if $(filter-out nginx,$(SERVER)),check)
 	@$(MAKE) --no-print-directory --quiet all
-	@BUILD=$(BUILD) tools/stack up $(STACK)
+	@S3_STORE=bluestore BUILD=$(BUILD) tools/stack up $(STACK)
 	@tools/example
 	@echo "It listens on http://127.0.0.1:$(or $(PORT),8000) (make stop ends it)."
 

@@ -44,7 +44,7 @@ started_at status template_id template_version timeout updated_at workspace_path
 	expect '.resources | @json' '{"cpu":"1","memory":"512Mi","disk":"1Gi","max_processes":128}'
 	expect '.resource_limit == .resources' true
 	expect '[.ended_reason, .error, .error_message, .pod_name, .completed_at] | unique | @json' '[null]'
-	expect .workspace_path "s3://sandbox-workspace/sessions/$id/"
+	expect .workspace_path "s3://$BUCKET/sessions/$id/"
 	expect .language_runtime python3.11
 	expect .runtime_type "$RUNTIME"
 	expect '.isolation.checks | length' 12
