@@ -13,6 +13,12 @@ handler_fn get_execution, list_executions, cancel_execution;
 handler_fn get_output;
 /* submit.c */
 handler_fn execute, execute_sync;
+/* files.c */
+handler_fn upload_file, put_file, delete_file, move_file;
+/* files_read.c */
+handler_fn list_files, get_file;
+/* files_internal.c */
+handler_fn internal_list_files, internal_get_file, internal_put_file, internal_delete_file;
 /* template.c */
 handler_fn create_template, list_templates, get_template, list_template_versions, update_template,
 	delete_template;

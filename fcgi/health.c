@@ -9,8 +9,8 @@ EMBED(openapi);
 /* GET / */
 int get_root(struct req *r, struct fault *f)
 {
-	static const char *const features[] = { "sessions", "executions", "templates",
-						"idempotency", "output" };
+	static const char *const features[] = { "sessions", "executions",  "templates",
+						"files",    "idempotency", "output" };
 	struct json_object *list = json_object_new_array(), *docs, *o;
 
 	for (size_t i = 0; i < ARRAY_LEN(features); i++)

@@ -11,6 +11,7 @@
 
 #include "../lib/base/clock.h"
 #include "../lib/base/log.h"
+#include "../lib/s3/s3.h"
 #include "auth.h"
 #include "handlers.h"
 #include "idem.h"
@@ -214,6 +215,7 @@ static int thread_open(struct thread *t, struct shared *sh)
 
 static void thread_close(struct thread *t)
 {
+	s3_close(t->work.s3);
 	httpc_free(t->work.http);
 	arena_free(t->a);
 	db_thread_end();

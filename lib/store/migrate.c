@@ -12,9 +12,11 @@
 #define APPLIED_MAX 1000 /* rows of schema_migration that are read: more is not ours */
 
 EMBED(migration_0001);
+EMBED(migration_0002);
 
 const struct migration migrations[] = {
 	{ 1, "initial", migration_0001_text },
+	{ 2, "workspace", migration_0002_text },
 	{ 0, NULL, NULL },
 };
 

@@ -213,6 +213,7 @@ static const struct query Q_TOMB = {
 	"SELECT id, token_epoch, IF(deleted_at IS NULL, 1, 0),"
 	" (SELECT COUNT(*) FROM container c WHERE c.session_id = session.id AND c.removed_at IS NULL)"
 	" + (SELECT COUNT(*) FROM storage_garbage g WHERE g.session_id = session.id)"
+	" + (SELECT COUNT(*) FROM workspace_write w WHERE w.session_id = session.id AND w.lease_until > UTC_TIMESTAMP(3))"
 	" FROM session WHERE id = ? FOR UPDATE"
 };
 static const struct query Q_TOMB_DROP = { "session.tombstone_drop",

@@ -28,9 +28,9 @@ int executor_of(struct work *w, const char *container_id, const char *session_id
 	return e->socket && e->auth ? 0 : fault_set(f, FAULT_INTERNAL, "request memory");
 }
 
-static int call(struct work *w, const struct executor *e, const char *method, const char *path,
-		const char *body, size_t body_len, int64_t deadline, int watch_fd,
-		struct httpc_resp *rs, struct arena *a, struct fault *f)
+int executor_call(struct work *w, const struct executor *e, const char *method, const char *path,
+		  const char *body, size_t body_len, int64_t deadline, int watch_fd,
+		  struct httpc_resp *rs, struct arena *a, struct fault *f)
 {
 	const char *const headers[] = { e->auth,
 					arena_printf(a, "X-Request-ID: %s", log_request_id()),
@@ -80,7 +80,8 @@ int dispatch_submit(struct work *w, const struct executor *e, const struct execu
 
 	if (!o || !(body = jsn_text(o, &n)))
 		return fault_set(f, FAULT_INTERNAL, "request memory");
-	if (call(w, e, "POST", "/executions", body, n, clock_ms() + SUBMIT_MS, -1, &rs, a, f) < 0)
+	if (executor_call(w, e, "POST", "/executions", body, n, clock_ms() + SUBMIT_MS, -1, &rs, a,
+			  f) < 0)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE,
 				 "the session's executor could not be reached");
 	if (rs.status == 200 || rs.status == 201)
@@ -140,8 +141,8 @@ int dispatch_wait(struct work *w, const struct executor *e, const char *id, int6
 			return 0;
 		snprintf(path, sizeof(path), "/executions/%s?wait=%lld", id,
 			 (long long)(poll_s > 0 ? poll_s : 1));
-		rc = call(w, e, "GET", path, NULL, 0, clock_ms() + poll_s * 1000 + SLACK_MS,
-			  watch_fd, &rs, a, f);
+		rc = executor_call(w, e, "GET", path, NULL, 0,
+				   clock_ms() + poll_s * 1000 + SLACK_MS, watch_fd, &rs, a, f);
 		*gone = rs.gone;
 		if (rs.gone)
 			return 0;
@@ -160,7 +161,7 @@ void dispatch_ack(struct work *w, const struct executor *e, const char *id, stru
 	char path[96];
 
 	snprintf(path, sizeof(path), "/executions/%s", id);
-	if (call(w, e, "DELETE", path, NULL, 0, clock_ms() + ACK_MS, -1, &rs, a, &f) < 0)
+	if (executor_call(w, e, "DELETE", path, NULL, 0, clock_ms() + ACK_MS, -1, &rs, a, &f) < 0)
 		log_debug("execution.ack_failed", S("execution_id", id));
 }
 
@@ -173,7 +174,7 @@ int dispatch_cancel(struct work *w, const struct executor *e, const char *id, in
 	int rc;
 
 	snprintf(path, sizeof(path), "/executions/%s/cancel", id);
-	if (call(w, e, "POST", path, "{}", 2, deadline, -1, &rs, a, f) < 0)
+	if (executor_call(w, e, "POST", path, "{}", 2, deadline, -1, &rs, a, f) < 0)
 		return -1;
 	if (rs.status == 404)
 		return 0;
@@ -200,7 +201,8 @@ int dispatch_output(struct work *w, const struct executor *e, const char *id, bo
 
 	snprintf(path, sizeof(path), "/executions/%s/output?stream=%s&after=%lld&limit=%lld", id,
 		 is_err ? "stderr" : "stdout", (long long)after, (long long)limit);
-	if (call(w, e, "GET", path, NULL, 0, clock_ms() + SILENT_MS, watch_fd, &rs, a, f) < 0)
+	if (executor_call(w, e, "GET", path, NULL, 0, clock_ms() + SILENT_MS, watch_fd, &rs, a, f) <
+	    0)
 		return rs.timed_out
 			       ? fault_set(f, FAULT_EXECUTOR_TIMEOUT,
 					   "the executor was silent for %d s", SILENT_MS / 1000)

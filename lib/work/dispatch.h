@@ -15,6 +15,11 @@ struct executor {
 int executor_of(struct work *, const char *container_id, const char *session_id,
 		int64_t token_epoch, struct executor *, struct arena *, struct fault *) MUST_CHECK;
 
+/* One call with JSON in `body` (NULL: none). 0 for any answer; -1: none came, see rs->gone and rs->timed_out. */
+int executor_call(struct work *, const struct executor *, const char *method, const char *path,
+		  const char *body, size_t body_len, int64_t deadline, int watch_fd,
+		  struct httpc_resp *rs, struct arena *, struct fault *) MUST_CHECK;
+
 /* Hands it over. 0: the executor has it. -1: RUNTIME_UNAVAILABLE, BUSY (its table is full) or what it answered. */
 int dispatch_submit(struct work *, const struct executor *, const struct execution *,
 		    const char *env_vars, struct arena *, struct fault *) MUST_CHECK;

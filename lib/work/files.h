@@ -35,15 +35,20 @@ struct files_made {
 	bool running;  /* the session's code is to be told (files_pull) */
 };
 /*
- * Stores one file within quota and limits[max_upload_bytes]. Faults: SESSION_NOT_ACTIVE, CONFLICT (a directory of that name,
- * a file where a directory is needed), PRECONDITION, QUOTA, PAYLOAD_TOO_LARGE, STORAGE_UNAVAILABLE, the source's.
+ * Stores one file within quota; how large one may be is the source's to say. Faults: SESSION_NOT_ACTIVE, CONFLICT (a directory
+ * of that name, a file where a directory is needed), CONFLICT_RETRY (another call writes it for 30 s), REFUSED (not the
+ * expected SHA-256 or length, a path too long for a key), PRECONDITION, QUOTA, STORAGE_UNAVAILABLE, the source's.
  */
 int files_put(struct work *, const struct files_put *, struct files_made *, struct arena *,
 	      struct fault *) MUST_CHECK;
 
-/* 1 deleted, 0 was not there. if_match NULL: whatever it is. *running: as in files_made. */
+/* 1 deleted, 0 was not there, whatever if_match says. if_match NULL: whatever it is. *running: as in files_made. */
 int files_remove(struct work *, const char *session_id, const char *path, const char *if_match,
 		 bool *running, struct arena *, struct fault *) MUST_CHECK;
+
+/* Renames one file inside storage. FILE_NOT_FOUND; CONFLICT when the destination exists and `overwrite` is not set; else as files_put(). */
+int files_move(struct work *, const char *session_id, const char *source, const char *destination,
+	       bool overwrite, struct files_made *, struct arena *, struct fault *) MUST_CHECK;
 
 /* Has the running session's executor make these paths equal to storage. 504 EXEC_TIMEOUT when it is silent for 30 s. */
 int files_pull(struct work *, const char *session_id, const char *const *paths, size_t n,

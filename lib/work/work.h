@@ -18,5 +18,6 @@ struct work {
 	const struct rt_ops *ops; /* of this host's runtime */
 	struct rt *rt;
 	struct httpc *http; /* this thread's */
+	struct s3 *s3;      /* the same; made by files_s3(), closed with the thread */
 	const char *owner;  /* host/pid, lease_owner of the rows this process works on */
 };

@@ -146,7 +146,7 @@ is() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'; stderr: ${stderr:-}" 
 	ctl migrate
 	is "$status" 1
 	[[ $stderr = *"differs from the one in this program"* ]]
-	is "$(sql 'SELECT checksum FROM other.schema_migration')" "$(printf '0%.0s' {1..64})"
+	is "$(sql 'SELECT checksum FROM other.schema_migration WHERE version = 1')" "$(printf '0%.0s' {1..64})"
 }
 
 @test "templates are seeded once: deleted and changed ones stay as they are" {
