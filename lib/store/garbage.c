@@ -129,3 +129,14 @@ int garbage_again(struct db *db, const char *session_id, const char *prefix, str
 
 	return n < 0 ? -1 : n > 0;
 }
+
+static const struct query Q_OBJECT = {
+	"garbage.object",
+	"INSERT INTO storage_garbage (kind, object_key, session_id, not_before, created_at)"
+	" VALUES ('object', ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))"
+};
+
+int garbage_object(struct db *db, const char *session_id, const char *key, struct fault *f)
+{
+	return db_exec(db, &Q_OBJECT, VALS(VSTR(key), VSTR(session_id)), f) < 0 ? -1 : 0;
+}

@@ -36,3 +36,6 @@ int garbage_fail(struct db *, const struct garbage *, const char *error, struct 
  */
 int garbage_again(struct db *, const char *session_id, const char *prefix,
 		  struct fault *) MUST_CHECK;
+
+/* An object that nothing refers to, to be deleted now. Keeps the session's id from being used again until it is. */
+int garbage_object(struct db *, const char *session_id, const char *key, struct fault *) MUST_CHECK;

@@ -242,14 +242,3 @@ int workspace_set(struct db *db, const char *session_id, int64_t claim,
 				 VINT(claim), VINT(sum->pending)),
 			    f);
 }
-
-static const struct query Q_ORPHAN = {
-	"workspace.orphan",
-	"INSERT INTO storage_garbage (kind, object_key, session_id, not_before, created_at)"
-	" VALUES ('object', ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))"
-};
-
-int workspace_orphan(struct db *db, const char *session_id, const char *key, struct fault *f)
-{
-	return db_exec(db, &Q_ORPHAN, VALS(VSTR(key), VSTR(session_id)), f) < 0 ? -1 : 0;
-}

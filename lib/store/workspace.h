@@ -63,7 +63,3 @@ int workspace_look(struct db *, const char *session_id, int64_t claim, struct wo
 /* The counted sum, if nothing has changed since that look. 1 set, 0 something has, -1. */
 int workspace_set(struct db *, const char *session_id, int64_t claim, const struct workspace_sum *,
 		  int64_t bytes, struct fault *) MUST_CHECK;
-
-/* A stored object that belongs to nobody: to be removed by whoever collects garbage. */
-int workspace_orphan(struct db *, const char *session_id, const char *key,
-		     struct fault *) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "../base/clock.h"
 #include "../base/etag.h"
 #include "../base/log.h"
+#include "../store/garbage.h"
 
 #define CLAIM_WAIT_MS 30000 /* as long as an executor may be silent (CONTRACT 2) */
 #define NAP_MAX_MS    200
@@ -293,7 +294,7 @@ static int remove_late(struct files_write *x, struct fault *f)
 
 	if (!(db = db_get(x->w->pool, f)))
 		return -1;
-	if (!gone && workspace_orphan(db, x->session_id, x->key, &own) < 0)
+	if (!gone && garbage_object(db, x->session_id, x->key, &own) < 0)
 		log_error("workspace.orphan", S("session_id", x->session_id), S("key", x->key),
 			  S("error", own.detail));
 	if (session_load(db, x->session_id, &s, x->a, f) == 0)
