@@ -49,6 +49,19 @@ sandboxctl() { "$TOP/${BUILD:-build/rel}/sandboxctl" --config "$CONFIG" "$@"; }
 # sql STATEMENT: rows, fields separated by tabs
 sql() { mariadb --defaults-file="$STACK/s/my.cnf" -N -B -e "$1"; }
 
+# s3 METHOD KEY [curl arguments...]: at the S3 server itself, in this stack's bucket. KEY as in a URL, every byte but
+# A-Za-z0-9-_.~ and the slash encoded; it may be empty or a query, "?list-type=2&prefix=...", sorted by name.
+s3() {
+	local method=$1 key=$2 value
+	shift 2
+	value() { sed -n "/^\[storage\]/,/^\[runtime\]/s/^$1 = //p" "$CONFIG"; }
+	[[ $key = \?* ]] || key=/$key
+	[ "$method" != HEAD ] || set -- -I "$@"
+	curl -sS -m 120 --path-as-is -X "$method" -K - -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
+		--aws-sigv4 aws:amz:us-east-1:s3 "$@" "$(value endpoint)/$BUCKET$key" \
+		<<<"user = $(value access_key):$(value secret_key)"
+}
+
 # new_key ROLE: prints a key
 new_key() {
 	local key=sk_test_$RANDOM$RANDOM$RANDOM$RANDOM
