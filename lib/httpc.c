@@ -27,6 +27,7 @@ struct call {
 	char head[HEADERS_MAX];
 	size_t nhead;
 	bool too_big, refused;
+	int64_t moved, moved_at; /* bytes so far; clock_ms() of the last of them */
 };
 
 int httpc_global_init(void)
@@ -171,10 +172,6 @@ static void set_time(CURL *e, const struct httpc_req *rq)
 			 (long)(left < CONNECT_MS ? left : CONNECT_MS));
 	if (rq->deadline != INT64_MAX)
 		curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)left);
-	if (rq->stall_s) {
-		curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
-		curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)rq->stall_s);
-	}
 }
 
 static void set_options(struct httpc *h, struct call *c, struct curl_slist *headers, char *errbuf)
@@ -212,7 +209,23 @@ static bool hung_up(int fd)
 	return fd >= 0 && poll(&pf, 1, 0) > 0 && (pf.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-/* Runs to the end, the deadline or the hang-up of watch_fd. */
+/* libcurl's own (CURLOPT_LOW_SPEED_TIME) takes the average of some seconds, and notices that much later. */
+static bool stalled(struct call *c)
+{
+	curl_off_t up = 0, down = 0;
+	int64_t moved, now = clock_ms();
+
+	curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	curl_easy_getinfo(c->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	moved = up + down + (int64_t)c->nhead;
+	if (moved != c->moved) {
+		c->moved = moved;
+		c->moved_at = now;
+	}
+	return c->rq->stall_s && now - c->moved_at > c->rq->stall_s * 1000;
+}
+
+/* Runs to the end, the deadline, a stall or the hang-up of watch_fd. */
 static CURLcode perform(struct httpc *h, struct call *c)
 {
 	int running = 1, fd = c->rq->watch_fd;
@@ -234,6 +247,8 @@ static CURLcode perform(struct httpc *h, struct call *c)
 			c->rs->gone = true;
 			return CURLE_ABORTED_BY_CALLBACK;
 		}
+		if (stalled(c))
+			return CURLE_OPERATION_TIMEDOUT;
 	}
 	return CURLE_OK;
 }
@@ -274,7 +289,7 @@ int httpc_do(struct httpc *h, const struct httpc_req *rq, struct httpc_resp *rs,
 		rs->timed_out = c && headers && rq->url;
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "no time is left for the call");
 	}
-	*c = (struct call){ .rq = rq, .rs = rs, .easy = h->easy, .a = a };
+	*c = (struct call){ .rq = rq, .rs = rs, .easy = h->easy, .a = a, .moved_at = clock_ms() };
 	set_options(h, c, headers, errbuf);
 	curl_multi_add_handle(h->multi, h->easy);
 	cc = perform(h, c);

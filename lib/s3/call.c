@@ -288,14 +288,14 @@ static int no_answer(const struct s3_call *c, const struct s3_answer *an, struct
 int s3_do(struct s3 *s, const struct s3_call *c, struct s3_answer *an, struct arena *a,
 	  struct fault *f)
 {
-	AUTO_FREE struct attempt *t = calloc(1, sizeof(*t));
+	AUTO_FREE struct attempt *t = NULL;
 	int rc;
 
 	*an = (struct s3_answer){ 0 };
-	if (!t)
-		return s3_no_memory(f);
 	if (c->key && !s3_key_ok(c->key, f))
 		return -1;
+	if (!(t = calloc(1, sizeof(*t))))
+		return s3_no_memory(f);
 	t->c = c;
 	t->out = an;
 	for (;;) {

@@ -25,6 +25,7 @@ struct s3 {
 	struct s3_site site, public_site;
 	const char *region, *bucket, *access_key, *secret_key;
 	int64_t stall_s, presign_s, part_bytes;
+	int64_t bucket_until; /* clock_ms(): seen, and not asked for again until then */
 };
 
 /* A body that can be sent again: memory, or the first bytes of a file. */

@@ -52,7 +52,8 @@ static int end_of_object(struct page *p)
 		p->out[p->n++] = p->row;
 	}
 	p->row = (struct s3_object){ 0 };
-	return p->last_key ? 0 : -1;
+	p->no_memory |= !p->last_key;
+	return p->no_memory ? -1 : 0;
 }
 
 static int on_dir(struct page *p, const char *text)
@@ -60,6 +61,7 @@ static int on_dir(struct page *p, const char *text)
 	char *dir = s3_decode(text, p->mem);
 	size_t k = strlen(p->prefix), n = dir ? strlen(dir) : 0;
 
+	p->no_memory |= !dir;
 	if (!dir || n <= k + 1 || strncmp(dir, p->prefix, k) || dir[n - 1] != '/')
 		return dir && n == k + 1 ? 0 : -1; /* "": of a key with "//" */
 	p->last_dir = dir;
@@ -70,7 +72,8 @@ static int on_dir(struct page *p, const char *text)
 		return 0;
 	}
 	p->dirs[p->n] = arena_strndup(p->a, dir + k, n - k - 1);
-	return p->dirs[p->n++] ? 0 : -1;
+	p->no_memory |= !p->dirs[p->n++];
+	return p->no_memory ? -1 : 0;
 }
 
 static int on_list(void *arg, const char *path, const char *text)

@@ -110,16 +110,38 @@ static int tell(struct putting *t, struct s3_object *out)
 	return out->key && out->etag && out->modified && out->type ? 0 : -1;
 }
 
+/*
+ * A type as a signed header must be: no control characters, no blanks around it, one at a time within. Anything else is
+ * the type of any bytes. NULL: no room.
+ */
+static char *clean_type(const char *type, struct arena *a)
+{
+	static const char any[] = "application/octet-stream";
+	char *out = arena_strdup(a, type ? type : any), *w = out;
+
+	for (const char *p = out; p && *p; p++) {
+		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)
+			return arena_strdup(a, any);
+		if (*p != ' ' || (w > out && w[-1] != ' '))
+			*w++ = *p;
+	}
+	if (w > out && w[-1] == ' ')
+		w--;
+	if (out)
+		*w = '\0';
+	return out && !*out ? arena_strdup(a, any) : out;
+}
+
 int s3_put(struct s3 *s, const struct s3_put *p, struct s3_object *out, char sha256[S3_SHA256_SZ],
 	   struct arena *a, struct fault *f)
 {
-	struct putting t = {
-		.s = s, .p = p, .a = a, .type = p->type ? p->type : "application/octet-stream"
-	};
+	struct putting t = { .s = s, .p = p, .a = a };
 	int rc;
 
 	if (!s3_key_ok(p->key, f))
 		return -1;
+	if (!(t.type = clean_type(p->type, a)))
+		return s3_no_memory(f);
 	rc = put(&t, f);
 	stage_close(&t.st);
 	if (rc == 0 && sha256)

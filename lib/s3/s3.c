@@ -5,8 +5,9 @@
 #include "../base/clock.h"
 #include "../base/text.h"
 
-#define CONF_MEM (64 * 1024) /* of one struct s3 */
-#define GET_MEM  (256 * 1024)
+#define CONF_MEM  (64 * 1024) /* of one struct s3 */
+#define BUCKET_MS 10000       /* how long a bucket that was there is believed to be */
+#define GET_MEM   (256 * 1024)
 
 /* "https://host:443/prefix" taken apart; -1: not of that form, or no room. */
 static int make_site(struct s3_site *site, const char *url, const char *bucket, bool path_style,
@@ -92,6 +93,21 @@ void s3_close(struct s3 *s)
 	free(s);
 }
 
+/*
+ * The answer to a HEAD does not say what is not there. A lost bucket must never look like removed files, so it is asked
+ * for: 0, or -1 with the fault.
+ */
+static int bucket_there(struct s3 *s, struct fault *f)
+{
+	int rc = s->bucket_until > clock_ms() ? 1 : s3_probe(s, f);
+
+	if (rc == 0)
+		return fault_set(f, FAULT_STORAGE_UNAVAILABLE, "the bucket does not exist");
+	if (rc > 0 && s->bucket_until <= clock_ms())
+		s->bucket_until = clock_ms() + BUCKET_MS;
+	return rc < 0 ? -1 : 0;
+}
+
 int s3_stat(struct s3 *s, const char *key, struct s3_object *o, struct arena *a, struct fault *f)
 {
 	const struct s3_call c = { .op = "stat", .method = "HEAD", .key = key, .watch_fd = -1 };
@@ -101,6 +117,8 @@ int s3_stat(struct s3 *s, const char *key, struct s3_object *o, struct arena *a,
 
 	if (rc > 0 && s3_object_of(&an.http, key, o, a) < 0)
 		rc = s3_no_memory(f);
+	else if (rc == 0)
+		rc = bucket_there(s, f);
 	arena_free(mem);
 	return rc;
 }
@@ -111,7 +129,7 @@ struct getting {
 	const struct s3_get *g;
 	struct s3_object *o;
 	struct arena *a;
-	bool headed, no_memory;
+	bool headed, no_memory, strange;
 };
 
 static int give_head(struct getting *t, const struct httpc_resp *rs)
@@ -119,6 +137,10 @@ static int give_head(struct getting *t, const struct httpc_resp *rs)
 	if (t->headed)
 		return 0;
 	t->headed = true;
+	/* The whole instead of a part would be taken for the part. */
+	t->strange = t->g->from > 0 && rs->status != 206;
+	if (t->strange)
+		return -1;
 	t->no_memory = s3_object_of(rs, t->g->key, t->o, t->a) < 0;
 	if (t->no_memory)
 		return -1;
@@ -164,6 +186,8 @@ int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object *o, struct are
 	/* One without bytes has a head too. */
 	if (rc > 0 && give_head(&t, &an.http) < 0)
 		rc = fault_set(f, FAULT_STORAGE_UNAVAILABLE, "the call was given up");
+	if (t.strange)
+		rc = s3_strange(c.op, f);
 	if (t.no_memory)
 		rc = s3_no_memory(f);
 	arena_free(mem);

@@ -72,7 +72,7 @@ static int keep_etag(struct upload *u, const struct httpc_resp *rs, struct arena
 	/* It goes into a document: nothing to escape, says every store. */
 	if (str_empty(etag) || strlen(etag) >= UPLOAD_ETAG_SZ || strpbrk(etag, "<>&\""))
 		return -1;
-	strcpy(u->etags[u->nparts++], etag);
+	memcpy(u->etags[u->nparts++], etag, strlen(etag) + 1);
 	return 0;
 }
 

@@ -1,13 +1,13 @@
 /*
  * s3-conform: calls the object store that the environment configures (SANDBOX_STORAGE_*), for the tests.
  *
- *   put KEY FILE [TYPE] | bytes KEY TEXT | generate KEY SIZE [failing|refused] | fill PREFIX N
+ *   put KEY FILE [TYPE] | bytes KEY TEXT | generate KEY SIZE [failing|refused|crashing] | fill PREFIX N
  *   get KEY FILE [FROM TO] | sum KEY | drip KEY | stat KEY | list PREFIX AFTER MAX | dirs PREFIX AFTER MAX
  *   remove KEY | remove-many (keys on standard input, a line each) | copy FROM TO
  *   abort PREFIX AGE_S | presign KEY [DISPOSITION [TYPE]] | probe | make-bucket
  *
  * AFTER "" is from the first. Answers are "name value" lines, rows of lists a line each. Exit: 0, 1 there is none,
- * 2 a fault, 100 wrong use.
+ * 2 a fault, 3 crashed as told, 100 wrong use.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 #define ROWS_MAX 10000
 
-enum { OK, NONE, FAULT, USAGE = 100 };
+enum { OK, NONE, FAULT, CRASHED, USAGE = 100 };
 
 struct run {
 	struct conf cf;
@@ -78,7 +78,7 @@ static void print_peak(void)
 struct source {
 	int fd; /* -1: generated */
 	int64_t at, size;
-	bool failing, refused;
+	bool failing, refused, crashing;
 	struct run *r;
 	const char *nested; /* a key that is asked for amid the upload */
 	char sha256[S3_SHA256_SZ];
@@ -93,6 +93,8 @@ static ssize_t give(void *arg, char *buf, size_t n, struct fault *f)
 		return read(s->fd, buf, n);
 	if (s->failing && s->at >= s->size / 2)
 		return fault_set(f, FAULT_QUOTA_EXCEEDED, "the source fails");
+	if (s->crashing && s->at >= s->size / 2)
+		_exit(CRASHED);
 	if ((int64_t)n > s->size - s->at)
 		n = (size_t)(s->size - s->at);
 	for (size_t i = 0; i < n; i++)
@@ -146,6 +148,7 @@ static int generate(struct run *r)
 
 	s.failing = r->argc > 2 && !strcmp(r->argv[2], "failing");
 	s.refused = r->argc > 2 && !strcmp(r->argv[2], "refused");
+	s.crashing = r->argc > 2 && !strcmp(r->argv[2], "crashing");
 	return put_from(r, &s, NULL);
 }
 
