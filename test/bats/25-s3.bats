@@ -323,6 +323,21 @@ requests() { grep -c "^$1" "$DIR/wire"; }
 	[[ $(S3 presign "${P}p") = "https://$SANDBOX_STORAGE_BUCKET.files.example.org:8443/${P}p?X-Amz-Algorithm="* ]]
 }
 
+@test "buckets as hosts" {
+	[[ $S3_ENDPOINT = http://127.0.0.1:* ]] || skip "a server of another name"
+	export SANDBOX_STORAGE_ENDPOINT=http://localhost:${S3_ENDPOINT##*:} SANDBOX_STORAGE_PATH_STYLE=off
+	run -0 S3 probe
+	run -0 S3 generate "${P}a ü" 6000000
+	run -0 S3 sum "${P}a ü"
+	run -0 S3 copy "${P}a ü" "${P}b"
+	[ "$(S3 list "$P" "" 10 | keys)" = "${P}a ü"$'\n'"${P}b" ]
+	url=$(S3 presign "${P}b")
+	[[ $url = "http://$BUCKET.localhost:"* ]]
+	[ "$(curl -sf "$url" | wc -c)" = 6000000 ]
+	run -0 S3 remove-many <<<"${P}b"
+	run -1 S3 stat "${P}b"
+}
+
 # ---- what fails ----
 
 # refused_clearly COMMAND...: a fault that says whose fault it is, and no secret
@@ -361,7 +376,8 @@ refused_clearly() {
 }
 
 @test "an endpoint that is down is given up soon" {
-	export SANDBOX_STORAGE_ENDPOINT=http://127.0.0.1:$(free_port)
+	port=$(free_port)
+	export SANDBOX_STORAGE_ENDPOINT=http://127.0.0.1:$port
 	for c in "probe" "stat a" "bytes a x" "get a /dev/null" "list a b 5" "remove a"; do
 		within 1500 S3 $c
 		[ "$status" = 2 ]
