@@ -25,7 +25,8 @@ struct s3 {
 	struct s3_site site, public_site;
 	const char *region, *bucket, *access_key, *secret_key;
 	int64_t stall_s, presign_s, part_bytes;
-	int64_t bucket_until; /* clock_ms(): seen, and not asked for again until then */
+	int64_t copy_max, copy_part; /* bytes */
+	int64_t bucket_until;        /* clock_ms(): seen, and not asked for again until then */
 };
 
 /* A body that can be sent again: memory, or the first bytes of a file. */
@@ -71,5 +72,7 @@ int s3_object_of(const struct httpc_resp *, const char *key, struct s3_object *,
 		 struct arena *a) MUST_CHECK;
 /* A store's time in whole seconds, for lists tell more of them than headers. NULL: no room. */
 char *s3_time(const char *text, struct arena *a) MUST_CHECK;
+/* The value of x-amz-copy-source. */
+char *s3_copy_source(const struct s3 *, const char *key, struct arena *a) MUST_CHECK;
 char *s3_unquote(const char *etag, struct arena *a) MUST_CHECK;
 char *s3_decode(const char *text, struct arena *a) MUST_CHECK; /* of encoding-type=url */

@@ -5,8 +5,11 @@
 #include "../base/clock.h"
 #include "../base/text.h"
 
-#define CONF_MEM  (64 * 1024) /* of one struct s3 */
-#define BUCKET_MS 10000       /* how long a bucket that was there is believed to be */
+#define CONF_MEM (64 * 1024) /* of one struct s3 */
+#define COPY_MAX (5LL << 30) /* bytes that one call copies: the limit of S3 */
+#define COPY_PART \
+	(512LL << 20)   /* of larger ones: with 10,000 parts the 5 TiB that an object may have */
+#define BUCKET_MS 10000 /* how long a bucket that was there is believed to be */
 #define GET_MEM   (256 * 1024)
 
 /* "https://host:443/prefix" taken apart; -1: not of that form, or no room. */
@@ -56,6 +59,8 @@ static int copy_conf(struct s3 *s, const struct conf *cf, struct fault *f)
 	s->stall_s = cf->storage_timeout;
 	s->presign_s = cf->storage_presign_ttl;
 	s->part_bytes = cf->storage_part_bytes;
+	s->copy_max = COPY_MAX;
+	s->copy_part = COPY_PART;
 	if (!s->region || !s->bucket || !s->access_key || !s->secret_key)
 		return s3_no_memory(f);
 	if (make_site(&s->site, cf->storage_endpoint, s->bucket, cf->storage_path_style, a) < 0 ||
@@ -194,8 +199,6 @@ int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object *o, struct are
 	return rc;
 }
 
-/* ---- remove, copy ---- */
-
 int s3_remove(struct s3 *s, const char *key, struct fault *f)
 {
 	const struct s3_call c = { .op = "remove", .method = "DELETE", .key = key, .watch_fd = -1 };
@@ -205,38 +208,6 @@ int s3_remove(struct s3 *s, const char *key, struct fault *f)
 
 	arena_free(mem);
 	return rc < 0 ? -1 : 0;
-}
-
-int s3_copy(struct s3 *s, const char *from, const char *to, struct s3_object *out, struct arena *a,
-	    struct fault *f)
-{
-	struct arena *mem = arena_new(S3_CALL_MEM);
-	char *enc = mem ? sign_encode_path(from, mem) : NULL;
-	struct sign_param source = {
-		"x-amz-copy-source",
-		enc ? arena_printf(mem, "/%s/%s", s->bucket, enc) : NULL,
-	};
-	struct s3_body empty = { .data = "" };
-	const struct s3_call c = {
-		.op = "copy",
-		.method = "PUT",
-		.key = to,
-		.headers = &source,
-		.nheaders = 1,
-		.body = &empty,
-		.watch_fd = -1,
-	};
-	struct s3_answer an;
-	int rc = 1;
-
-	if (!source.value)
-		rc = s3_no_memory(f);
-	else if (!s3_key_ok(from, f))
-		rc = -1;
-	else if (strcmp(from, to)) /* to itself: refused by S3, and done */
-		rc = s3_do(s, &c, &an, mem, f);
-	arena_free(mem);
-	return rc > 0 ? s3_stat(s, to, out, a, f) : rc;
 }
 
 /* ---- presigned URL ---- */

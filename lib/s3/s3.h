@@ -5,8 +5,10 @@
  *
  * Every wait is bounded: 5 s to connect, [storage] timeout without progress.
  * 5xx answers and lost connections are tried again, twice, after 100 and 400 ms;
- * then STORAGE_UNAVAILABLE. Keys are UTF-8 without a leading slash, at most 1024
- * bytes (the limit of S3).
+ * then STORAGE_UNAVAILABLE. Refused keys and a bucket that is not there are that
+ * fault at once, never "not there". Inside `head` and `sink` no other call on the
+ * same struct s3; inside `source` and `whole` any. Keys are UTF-8 without a
+ * leading slash, at most 1024 bytes (the limit of S3).
  */
 #pragma once
 
@@ -22,9 +24,9 @@ void s3_close(struct s3 *); /* NULL is fine */
 
 struct s3_object {
 	const char *key;      /* arena */
-	int64_t size;         /* bytes */
+	int64_t size;         /* bytes; of the whole object also when a range is read */
 	const char *etag;     /* without quotes */
-	const char *modified; /* RFC 3339 with milliseconds, Z */
+	const char *modified; /* RFC 3339, Z, whole seconds (.000): so lists and headers agree */
 	const char *type;     /* Content-Type; NULL from a list */
 };
 
@@ -55,7 +57,8 @@ int s3_stat(struct s3 *, const char *key, struct s3_object *, struct arena *,
 
 /*
  * Bytes [from, to] (to -1: the end) go to `sink`; -1 from it gives up. Begun answers are not tried again. `head` is called
- * once before the first byte (may be NULL; -1 gives up). 1 done, 0 not there, -1: also when it ended early.
+ * once before the first byte (may be NULL; -1 gives up). 1 done, 0 not there, -1: also when it ended early; RANGE when
+ * `from` is beyond the end.
  */
 struct s3_get {
 	const char *key;
@@ -84,7 +87,7 @@ int s3_remove(struct s3 *, const char *key, struct fault *) MUST_CHECK;
 int s3_remove_many(struct s3 *, const char *const *keys, int n /* <= 1000 */, struct arena *,
 		   struct fault *) MUST_CHECK;
 
-/* Inside the store, type kept. 1 done, 0 `from` is not there, -1. */
+/* Inside the store, type kept, of any size. 1 done, 0 `from` is not there, -1. */
 int s3_copy(struct s3 *, const char *from, const char *to, struct s3_object *out, struct arena *,
 	    struct fault *) MUST_CHECK;
 

@@ -57,10 +57,8 @@ int upload_begin(struct upload *u, struct s3 *s, const char *key, const char *ty
 	return 0;
 }
 
-static int keep_etag(struct upload *u, const struct httpc_resp *rs, struct arena *mem)
+static int keep_etag(struct upload *u, const char *etag, struct arena *mem)
 {
-	char *etag = httpc_header(rs, "ETag", mem) ? s3_unquote(httpc_header(rs, "ETag", mem), mem)
-						   : NULL;
 	void *more;
 
 	if (u->nparts == u->cap) {
@@ -69,6 +67,7 @@ static int keep_etag(struct upload *u, const struct httpc_resp *rs, struct arena
 			return -1;
 		u->etags = more;
 	}
+	etag = etag ? s3_unquote(etag, mem) : NULL;
 	/* It goes into a document: nothing to escape, says every store. */
 	if (str_empty(etag) || strlen(etag) >= UPLOAD_ETAG_SZ || strpbrk(etag, "<>&\""))
 		return -1;
@@ -76,37 +75,73 @@ static int keep_etag(struct upload *u, const struct httpc_resp *rs, struct arena
 	return 0;
 }
 
-int upload_part(struct upload *u, struct s3_body *body, const char *sha256, struct fault *f)
+static const char *etag_in_body(const struct httpc_resp *rs, struct arena *mem)
 {
-	struct arena *mem = arena_new(S3_CALL_MEM);
+	struct wanted etag = { .path = "ETag", .a = mem };
+	char root[XML_ROOT_SZ];
+
+	return xml_read(rs->body, rs->len, root, on_wanted, &etag) == 0 ? etag.text : NULL;
+}
+
+/* Sends `c` as the next part: its bytes, or where they are to be copied from. */
+static int send_part(struct upload *u, struct s3_call *c, struct arena *mem, struct fault *f)
+{
 	char number[16];
 	const struct sign_param query[] = { { "partNumber", number }, { "uploadId", u->id } };
-	const struct s3_call c = {
-		.op = "upload_part",
-		.method = "PUT",
-		.key = u->key,
-		.query = query,
-		.nquery = ARRAY_LEN(query),
-		.body = body,
-		.sha256 = sha256,
-		.watch_fd = -1,
-	};
 	struct s3_answer an;
+	const char *etag;
 	int rc;
 
-	snprintf(number, sizeof(number), "%zu", u->nparts + 1);
-	if (!mem)
-		return s3_no_memory(f);
 	if (u->nparts == UPLOAD_PARTS_MAX)
-		rc = fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
-			       "more than %d parts of [storage] part_bytes", UPLOAD_PARTS_MAX);
-	else
-		rc = s3_do(u->s, &c, &an, mem, f);
-	if (rc == 0)
-		rc = fault_set(f, FAULT_STORAGE_UNAVAILABLE, "the upload was aborted by another");
-	else if (rc > 0)
-		rc = keep_etag(u, &an.http, mem) < 0 ? s3_strange(c.op, f) : 0;
+		return fault_set(f, FAULT_PAYLOAD_TOO_LARGE,
+				 "more than %d parts of [storage] part_bytes", UPLOAD_PARTS_MAX);
+	snprintf(number, sizeof(number), "%zu", u->nparts + 1);
+	c->method = "PUT";
+	c->key = u->key;
+	c->query = query;
+	c->nquery = ARRAY_LEN(query);
+	c->watch_fd = -1;
+	if ((rc = s3_do(u->s, c, &an, mem, f)) < 0)
+		return -1;
+	if (rc == 0) /* of a copy: or there is nothing to copy any more */
+		return fault_set(f, FAULT_STORAGE_UNAVAILABLE, "the upload was aborted by another");
+	etag = c->nheaders ? etag_in_body(&an.http, mem) : httpc_header(&an.http, "ETag", mem);
+	return keep_etag(u, etag, mem) < 0 ? s3_strange(c->op, f) : 0;
+}
+
+int upload_part(struct upload *u, struct s3_body *body, const char *sha256, struct fault *f)
+{
+	struct s3_call c = { .op = "upload_part", .body = body, .sha256 = sha256 };
+	struct arena *mem = arena_new(S3_CALL_MEM);
+	int rc = mem ? send_part(u, &c, mem, f) : s3_no_memory(f);
+
 	u->size += body->size;
+	arena_free(mem);
+	return rc;
+}
+
+int upload_copy_part(struct upload *u, const struct s3_object *o, int64_t from, int64_t to,
+		     struct fault *f)
+{
+	struct arena *mem = arena_new(S3_CALL_MEM);
+	struct s3_body empty = { .data = "" };
+	char range[64];
+	struct sign_param headers[] = {
+		{ "x-amz-copy-source", mem ? s3_copy_source(u->s, o->key, mem) : NULL },
+		{ "x-amz-copy-source-if-match", mem ? arena_printf(mem, "\"%s\"", o->etag) : NULL },
+		{ "x-amz-copy-source-range", range },
+	};
+	struct s3_call c = {
+		.op = "upload_copy_part",
+		.body = &empty,
+		.headers = headers,
+		.nheaders = ARRAY_LEN(headers),
+	};
+	int rc;
+
+	snprintf(range, sizeof(range), "bytes=%lld-%lld", (long long)from, (long long)to);
+	rc = headers[0].value && headers[1].value ? send_part(u, &c, mem, f) : s3_no_memory(f);
+	u->size += to - from + 1;
 	arena_free(mem);
 	return rc;
 }
@@ -141,17 +176,6 @@ static bool is_complete(struct upload *u, struct arena *mem)
 	       !strcmp(o.etag + strlen(o.etag) - n, mark);
 }
 
-/* Left NULL when the answer does not say: then the object itself is asked. */
-static void read_etag(struct upload *u, const struct httpc_resp *rs)
-{
-	struct wanted etag = { .path = "ETag", .a = u->mem };
-	char root[XML_ROOT_SZ];
-
-	if (rs->status == 200 && xml_read(rs->body, rs->len, root, on_wanted, &etag) == 0 &&
-	    !str_empty(etag.text))
-		u->etag = s3_unquote(etag.text, u->mem);
-}
-
 int upload_complete(struct upload *u, struct fault *f)
 {
 	struct arena *mem = arena_new(S3_CALL_MEM);
@@ -169,6 +193,7 @@ int upload_complete(struct upload *u, struct fault *f)
 		.body = &body,
 		.watch_fd = -1,
 	};
+	const char *etag = NULL;
 	struct s3_answer an;
 	int rc = -1;
 
@@ -185,7 +210,10 @@ int upload_complete(struct upload *u, struct fault *f)
 	}
 	if (rc > 0) {
 		u->id = NULL;
-		read_etag(u, &an.http);
+		if (an.http.status == 200) /* not so when it was found out otherwise */
+			etag = etag_in_body(&an.http, mem);
+		/* Not every store tells it here. */
+		u->etag = str_empty(etag) ? NULL : s3_unquote(etag, u->mem);
 	}
 	arena_free(mem);
 	return rc > 0 ? 0 : -1;

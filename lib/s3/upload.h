@@ -21,5 +21,8 @@ struct upload {
 int upload_begin(struct upload *, struct s3 *, const char *key, const char *type,
 		 struct fault *) MUST_CHECK;
 int upload_part(struct upload *, struct s3_body *, const char *sha256, struct fault *) MUST_CHECK;
+/* The part is the bytes [from, to] of that object; a fault when it has changed meanwhile. */
+int upload_copy_part(struct upload *, const struct s3_object *, int64_t from, int64_t to,
+		     struct fault *) MUST_CHECK;
 int upload_complete(struct upload *, struct fault *) MUST_CHECK;
 void upload_close(struct upload *);

@@ -8,7 +8,7 @@ setup_file() {
 	export DIR
 	DIR=$(mktemp -d "${TMPDIR:-/tmp}/s3-XXXXXX")
 	if [ -z "${S3_ENDPOINT:-}" ]; then
-		s3 up "$DIR/s3" "$(free_port)"
+		"$TOP/tools/s3" up "$DIR/s3" "$(free_port)"
 		. "$DIR/s3/env"
 	fi
 	export SANDBOX_SERVER_ENVIRONMENT=development SANDBOX_INTERNAL_SECRET=only-for-tests-only-for-tests-only
@@ -19,7 +19,7 @@ setup_file() {
 }
 
 teardown_file() {
-	[ ! -e "$DIR/s3" ] || s3 down "$DIR/s3"
+	[ ! -e "$DIR/s3" ] || "$TOP/tools/s3" down "$DIR/s3"
 	rm -rf "$DIR"
 }
 
@@ -233,6 +233,24 @@ requests() { grep -c "^$1" "$DIR/wire"; }
 	run -0 S3 copy "${P}a" "${P}a"
 	run -1 S3 copy "${P}none" "${P}b"
 	run -0 S3 stat "${P}b"
+}
+
+@test "copy in parts: what is larger than one call copies" {
+	for size in 5242881 15728640 15728641; do
+		run -0 S3 generate "${P}a" $size
+		sum=$(field sha256 <<<"$output")
+		run -0 S3 put "${P}t" /etc/hostname text/x-test
+		run -0 S3 copy-parts "${P}a" "${P}b ü" 5242880
+		[ "$(field size <<<"$output")" = $size ]
+		[[ $(field etag <<<"$output") = *-$(((size + 5242879) / 5242880)) ]]
+		run -0 S3 sum "${P}b ü"
+		[ "$(field sha256 <<<"$output")" = "$sum" ]
+	done
+	S3 put "${P}t" <(head -c 6000000 /dev/zero) text/x-test
+	run -0 S3 copy-parts "${P}t" "${P}t2" 5242880
+	[ "$(field type <<<"$output")" = text/x-test ]
+	run -1 S3 copy-parts "${P}none" "${P}b" 5242880
+	[ "$(S3 abort "$P" 0)" = 'aborted 0' ]
 }
 
 # ---- large ones ----

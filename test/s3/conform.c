@@ -3,7 +3,7 @@
  *
  *   put KEY FILE [TYPE] | bytes KEY TEXT | generate KEY SIZE [failing|refused|crashing] | fill PREFIX N
  *   get KEY FILE [FROM TO] | sum KEY | drip KEY | stat KEY | list PREFIX AFTER MAX | dirs PREFIX AFTER MAX
- *   remove KEY | remove-many (keys on standard input, a line each) | copy FROM TO
+ *   remove KEY | remove-many (keys on standard input, a line each) | copy FROM TO | copy-parts FROM TO PART
  *   abort PREFIX AGE_S | presign KEY [DISPOSITION [TYPE]] | probe | make-bucket
  *
  * AFTER "" is from the first. Answers are "name value" lines, rows of lists a line each. Exit: 0, 1 there is none,
@@ -18,7 +18,7 @@
 #include "../../lib/base/text.h"
 #include "../../lib/digest.h"
 #include "../../lib/httpc.h"
-#include "../../lib/s3/s3.h"
+#include "../../lib/s3/call.h"
 
 #define ROWS_MAX 10000
 
@@ -335,6 +335,13 @@ static int copy(struct run *r)
 	return rc > 0 ? print_object(&r->o) : ended(r, rc);
 }
 
+/* As if no call copied more than a part. */
+static int copy_parts(struct run *r)
+{
+	r->s3->copy_max = r->s3->copy_part = number(r->argv[2]);
+	return copy(r);
+}
+
 static int abort_(struct run *r)
 {
 	int n = s3_abort_uploads(r->s3, r->argv[0], number(r->argv[1]), r->a, &r->f);
@@ -368,23 +375,15 @@ static const struct {
 	int (*run)(struct run *);
 	int args;
 } commands[] = {
-	{ "put", put, 2 },
-	{ "bytes", bytes, 2 },
-	{ "generate", generate, 2 },
-	{ "fill", fill, 2 },
-	{ "get", get, 2 },
-	{ "sum", sum, 1 },
-	{ "drip", drip, 1 },
-	{ "stat", stat_, 1 },
-	{ "list", list, 3 },
-	{ "dirs", dirs, 3 },
-	{ "remove", remove_, 1 },
-	{ "remove-many", remove_many, 0 },
-	{ "copy", copy, 2 },
-	{ "abort", abort_, 2 },
-	{ "presign", presign, 1 },
-	{ "probe", probe, 0 },
-	{ "make-bucket", make_bucket, 0 },
+	{ "put", put, 2 },           { "bytes", bytes, 2 },
+	{ "generate", generate, 2 }, { "fill", fill, 2 },
+	{ "get", get, 2 },           { "sum", sum, 1 },
+	{ "drip", drip, 1 },         { "stat", stat_, 1 },
+	{ "list", list, 3 },         { "dirs", dirs, 3 },
+	{ "remove", remove_, 1 },    { "remove-many", remove_many, 0 },
+	{ "copy", copy, 2 },         { "copy-parts", copy_parts, 3 },
+	{ "abort", abort_, 2 },      { "presign", presign, 1 },
+	{ "probe", probe, 0 },       { "make-bucket", make_bucket, 0 },
 };
 
 static int perform(struct run *r, const char *name)
