@@ -32,6 +32,7 @@ command_fn ctl_key_create, ctl_key_list, ctl_key_revoke;        /* key.c */
 command_fn ctl_config_check, ctl_config_print, ctl_config_keys; /* config.c */
 command_fn ctl_status;                                          /* status.c */
 command_fn ctl_doctor;                                          /* doctor.c */
+command_fn ctl_storage_create, ctl_storage_check;               /* storage.c */
 command_fn ctl_image_import, ctl_image_alias, ctl_image_list;   /* image.c */
 command_fn ctl_network_up, ctl_network_down;                    /* network.c */
 

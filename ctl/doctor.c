@@ -8,8 +8,8 @@
 /* The database and the runtime come before the images, which compares what both said. */
 static void (*const checks[])(struct doctor *) = {
 	doctor_namespaces, doctor_bwrap,       doctor_seccomp,  doctor_cgroup,
-	doctor_apparmor,   doctor_directories, doctor_database, doctor_runtime,
-	doctor_images,     doctor_listener,    doctor_fastcgi,
+	doctor_apparmor,   doctor_directories, doctor_database, doctor_storage,
+	doctor_runtime,    doctor_images,      doctor_listener, doctor_fastcgi,
 };
 
 void doctor_say(struct doctor *d, enum finding level, const char *what, const char *remedy,

@@ -29,6 +29,7 @@ void doctor_say(struct doctor *, enum finding, const char *what, const char *rem
 
 /* The database's shape, and the templates for the images' check. doctor_service.c */
 void doctor_database(struct doctor *);
+void doctor_storage(struct doctor *);
 void doctor_runtime(struct doctor *);
 void doctor_images(struct doctor *);
 void doctor_listener(struct doctor *);

@@ -12,6 +12,7 @@
 #include "../lib/httpc.h"
 #include "../lib/store/migrate.h"
 #include "../lib/store/overview.h"
+#include "storage.h"
 
 #define PACKET_MIN \
 	((int64_t)64 \
@@ -85,6 +86,25 @@ void doctor_database(struct doctor *d)
 		read_templates(d, db);
 	}
 	db_close(db);
+}
+
+/* ---- file storage ---- */
+
+void doctor_storage(struct doctor *d)
+{
+	const struct conf *cf = &d->c->cf;
+	struct fault f = { 0 };
+	int rc = storage_try(cf, d->c->a, &f);
+
+	if (rc < 0)
+		doctor_say(d, FOUND_FAIL, "file storage", storage_remedy(&f), "%s, bucket %s: %s",
+			   cf->storage_endpoint, cf->storage_bucket, f.detail);
+	else if (rc == 0)
+		doctor_say(d, FOUND_FAIL, "file storage", "run: sandboxctl storage create",
+			   "%s has no bucket %s", cf->storage_endpoint, cf->storage_bucket);
+	else
+		doctor_say(d, FOUND_OK, "file storage", NULL, "%s, bucket %s", cf->storage_endpoint,
+			   cf->storage_bucket);
 }
 
 /* ---- runtime and images ---- */

@@ -424,7 +424,6 @@ int conf_load(struct conf *cf, const char *path, char *why, size_t whysz)
 {
 	struct load ld = { .cf = cf, .why = why, .whysz = whysz };
 	char first[300];
-	int rc;
 
 	memset(cf, 0, sizeof(*cf));
 	why[0] = '\0';
@@ -432,10 +431,13 @@ int conf_load(struct conf *cf, const char *path, char *why, size_t whysz)
 		goto undo;
 	if (path && from_file(&ld, path) < 0)
 		goto undo;
-	if ((rc = from_environment(&ld)) < 0 || conf_check(cf, why, whysz) < 0) {
+	if (from_environment(&ld) < 0) {
 		snprintf(first, sizeof(first), "%s", why);
-		if (rc < 0 || path)
-			snprintf(why, whysz, "%s: %s", rc < 0 ? "environment" : path, first);
+		snprintf(why, whysz, "environment: %s", first);
+		goto undo;
+	}
+	if (conf_check(cf, why, whysz) < 0) {
+		conf_where(path, why, whysz);
 		goto undo;
 	}
 	if (!*cf->storage_public_endpoint &&

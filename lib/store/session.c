@@ -380,8 +380,6 @@ static int queue_garbage(struct db *db, const struct finish *x, struct fault *f)
 {
 	static const char *const prefixes[] = { "sessions/", "logs/" };
 
-	if (!*x->cf->storage_endpoint) /* no storage, nothing in it */
-		return 0;
 	for (size_t i = 0; x->ended && i < ARRAY_LEN(prefixes); i++) {
 		char key[96];
 

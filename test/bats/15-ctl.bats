@@ -218,7 +218,7 @@ is() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'; stderr: ${stderr:-}" 
 @test "doctor finds a whole platform in order, and names each thing that is not" {
 	run sandboxctl doctor
 	is "$status" 0
-	[[ $output != *FAIL* && $output = *"ok   user namespaces"* && $output = *"ok   bubblewrap"* && $output = *"ok   schema"* &&
+	[[ $output != *FAIL* && $output = *"ok   user namespaces"* && $output = *"ok   bubblewrap"* && $output = *"ok   schema"* && $output = *"ok   file storage"* &&
 	   $output = *"ok   runtime"* && $output = *"ok   internal listener"* && $output = *"ok   images: 3 of 3"* ]]
 	run --separate-stderr sandboxctl doctor --json
 	is "$(jq -r 'map(select(.level == "fail")) | length' <<<"$output")" 0
@@ -252,6 +252,39 @@ is() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'; stderr: ${stderr:-}" 
 	ctl migrate
 	is "$status" 1
 	[[ $stderr = *"no connection to the database"* ]]
+}
+
+@test "the bucket is made once; check says what the file storage refuses" {
+	sed -i "s/^bucket *=.*/bucket = $BUCKET-other/" "$EMPTY"
+	ctl storage check
+	is "$status" 1
+	[[ $stderr = *"has no bucket $BUCKET-other; run: sandboxctl storage create"* ]]
+	ctl doctor
+	[[ $output = *"FAIL file storage: "*" has no bucket $BUCKET-other; run: sandboxctl storage create"* ]]
+	ctl storage create
+	is "$status" 0
+	[[ $output = "The bucket $BUCKET-other at http://"*" has been made." ]]
+	ctl storage create
+	is "$status" 0
+	[[ $output = *" is there already." ]]
+	ctl storage check
+	is "$status" 0
+	[[ $output = *" takes, gives back and removes objects." ]]
+	run s3 GET "-other?list-type=2"
+	[[ $output = *"<KeyCount>0</KeyCount>"* ]]	# the check leaves nothing
+	s3 DELETE -other
+	sed -i 's/^secret_key *=.*/secret_key = another-secret/' "$EMPTY"
+	ctl storage create
+	is "$status" 1
+	[[ $stderr = *"refuses the access keys or the bucket; correct [storage] access_key and secret_key"* ]]
+	sed -i 's|^endpoint *= http.*|endpoint = http://127.0.0.1:9|' "$EMPTY"
+	ctl storage check
+	is "$status" 1
+	[[ $stderr = *"could not be reached; start the S3 server, or correct [storage] endpoint"* ]]
+	sed -i '/^secret_key/d' "$EMPTY"
+	ctl doctor
+	is "$status" 102
+	[[ $stderr = *"empty.ini: [storage] secret_key: is required"* ]]
 }
 
 @test "status counts what is there" {

@@ -55,7 +55,7 @@ s3() {
 	local method=$1 key=$2 value
 	shift 2
 	value() { sed -n "/^\[storage\]/,/^\[runtime\]/s/^$1 = //p" "$CONFIG"; }
-	[[ $key = \?* ]] || key=/$key
+	[[ $key = [?-]* ]] || key=/$key
 	[ "$method" != HEAD ] || set -- -I "$@"
 	curl -sS -m 120 --path-as-is -X "$method" -K - -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
 		--aws-sigv4 aws:amz:us-east-1:s3 "$@" "$(value endpoint)/$BUCKET$key" \
