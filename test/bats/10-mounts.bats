@@ -2,14 +2,20 @@
 # The same API behind every web server, by the sample configurations of etc/: what a server could spoil. The four
 # platforms stand side by side.
 load helper
+load api
 
 servers=(nginx apache caddy cgi)
 
 setup_file() {
 	local s
 
+	LARGE=$BATS_FILE_TMPDIR/large	# as large as an upload may be, [limits] max_upload_bytes
+	head -c $((100 << 20)) /dev/urandom >"$LARGE"
+	SUM=$(sha256sum <"$LARGE" | cut -d' ' -f1)
+	export LARGE SUM
+	printf '[storage]\nlarge_file_bytes = 1073741824\n' >"$BATS_FILE_TMPDIR/extra.ini"	# by the API itself
 	for s in "${servers[@]}"; do
-		AUTH=key SERVER=$s start_stack || return 1
+		AUTH=key SERVER=$s CONF_EXTRA=$BATS_FILE_TMPDIR/extra.ini start_stack || return 1
 		SANDBOX_KEY=$(new_key admin)
 		declare -p STACK URL CONTROL CONFIG SANDBOX_KEY >"$BATS_FILE_TMPDIR/$s"
 	done
@@ -189,3 +195,63 @@ rude_requests() {
 }
 
 @test "malformed paths are refused and harm nothing" { each rude_requests; }
+
+file_names() {
+	local id n
+
+	id=$(new_session)
+	for n in 'a%2Fb' 'a%25b' 'a%252Fb' 'a%3Fb' 'a%23b' 'a+b%20c' 'x;y=1&z' '%C3%A4%E2%82%AC' "it's"; do
+		api PUT "/sessions/$id/files/$n" --data-binary "$n"
+		expect_code 201
+		api GET "/sessions/$id/files/$n"
+		expect_code 200
+		[ "$body" = "$n" ]
+	done
+	api GET "/sessions/$id/files"
+	expect '[.files[].name] | join(" ")' "a#b a%2Fb a%b a+b c a/b a?b it's x;y=1&z ä€"
+	for n in '%2e%2e%2Fq' '../q' 'a//b' 'a/./b' 'a%5Cb'; do
+		api PUT "/sessions/$id/files/$n" --data-binary x
+		our_error 400 404	# a server may resolve dots itself: another path then, which has no such method or route
+	done
+	api DELETE "/sessions/$id"
+	expect_code 204
+}
+
+@test "names of files arrive as they were sent" { each file_names; }
+
+# served PATH [curl arguments...]: the checksum of what comes
+served() { curl -sS -f -m 120 --path-as-is "${@:2}" "$1" | sha256sum | cut -d' ' -f1; }
+
+large_files() {
+	local id token p
+
+	id=$(new_session)
+	api PUT "/sessions/$id/files/large" -T "$LARGE"
+	expect_code 201
+	expect .size $((100 << 20))
+	expect .checksum "$SUM"
+	[ "$(served "$URL/api/v1/sessions/$id/files/large" -H "X-API-Key: $SANDBOX_KEY")" = "$SUM" ]
+	api POST "/sessions/$id/files/upload?path=form" -F "file=@$LARGE"
+	expect_code 200
+	expect .checksum "$SUM"
+	# One byte too many is ours to refuse, whether the length is said or not.
+	cp "$LARGE" "$BATS_TEST_TMPDIR/more"
+	echo >>"$BATS_TEST_TMPDIR/more"
+	api PUT "/sessions/$id/files/large" -T "$BATS_TEST_TMPDIR/more"
+	our_error 413
+	api PUT "/sessions/$id/files/large" -T "$BATS_TEST_TMPDIR/more" -H 'Transfer-Encoding: chunked'
+	our_error 413
+	# Executors' files have no limit but the disk.
+	as "$id" PUT "/sessions/$id/files/large" -T "$BATS_TEST_TMPDIR/more"
+	expect_code 200
+	token=$(session_token "$id")
+	[ "$(served "http://sandbox/internal/sessions/$id/files/form" --unix-socket "$CONTROL" -H "Authorization: Bearer $token")" = "$SUM" ]
+	[ "$1" != nginx ] || for p in $(pgrep -P "$(cat "$STACK/s/web/nginx.pid")"); do
+		p=$(awk '/^VmHWM/ { print $2 }' "/proc/$p/status")
+		[ "$p" -lt 32768 ] || { echo "nginx took $p KiB" >&2; return 1; }
+	done
+	api DELETE "/sessions/$id"
+	expect_code 204
+}
+
+@test "files as large as allowed pass, in constant memory" { each large_files; }
