@@ -5,11 +5,13 @@
 #include "../lib/base/log.h"
 #include "../lib/base/text.h"
 #include "../lib/work/dispatch.h"
+#include "artifact.h"
 #include "handlers.h"
 #include "page.h"
 #include "when.h"
 
-#define CANCEL_MS 5000 /* CONTRACT 4.8: the wait for the executor's own result */
+#define LIST_ARTIFACTS 100  /* of one item of a list */
+#define CANCEL_MS      5000 /* CONTRACT 4.8: the wait for the executor's own result */
 
 /* ---- out ---- */
 
@@ -87,8 +89,9 @@ struct json_object *execution_json(struct req *r, const struct execution *x, boo
 	o = jsn_num(o, "execution_time",
 		    x->duration_ms == JSN_ABSENT ? NAN : (double)x->duration_ms / 1000);
 	o = open ? jsn_null(o, "metrics") : jsn_put(o, "metrics", metrics_json(x));
-	o = jsn_put(o, "artifacts", json_object_new_array());
-	o = jsn_bool(o, "artifacts_truncated", x->artifacts_truncated);
+	o = jsn_put(o, "artifacts", artifacts_json(r, x));
+	o = jsn_bool(o, "artifacts_truncated",
+		     x->artifacts_truncated || x->nartifacts < x->artifact_count);
 	o = jsn_int(o, "attempt", x->attempt);
 	o = jsn_int(o, "retry_count", x->attempt - 1);
 	o = jsn_int(o, "max_retries", x->max_retries);
@@ -103,7 +106,8 @@ int execution_reply(struct req *r, const char *id, struct fault *f)
 	struct db *db = req_db(r, f);
 	struct execution x;
 
-	if (!db || execution_load(db, id, &x, r->a, f) < 0)
+	if (!db || execution_load(db, id, &x, r->a, f) < 0 ||
+	    artifact_attach(db, &x, 1, INT64_MAX, r->a, f) < 0)
 		return -1;
 	return req_reply(r, 200, execution_json(r, &x, false), f);
 }
@@ -138,6 +142,8 @@ int list_executions(struct req *r, struct fault *f)
 	if (n < 0 || execution_count(db, s.id, state, &total, f) < 0)
 		return -1;
 	show = n > p.limit ? (int)p.limit : n;
+	if (artifact_attach(db, rows, show, LIST_ARTIFACTS, r->a, f) < 0)
+		return -1;
 	items = json_object_new_array();
 	for (int i = 0; i < show; i++)
 		items = jsn_push(items, execution_json(r, &rows[i], true));

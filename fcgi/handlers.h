@@ -27,3 +27,7 @@ handler_fn get_root, get_health, get_openapi;
 /* internal.c */
 handler_fn container_ready, container_gone, session_heartbeat, execution_heartbeat,
 	execution_status, execution_result;
+/* artifact.c */
+handler_fn execution_artifacts;
+/* logs.c */
+handler_fn put_output;

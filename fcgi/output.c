@@ -1,5 +1,10 @@
-/* output.c: GET /executions/{id}/output (CONTRACT 4.5): from the executor while it has the log, else from the row. */
+/*
+ * output.c: GET /executions/{id}/output (CONTRACT 4.5): from the executor while
+ * the execution is open, then from storage when it is long, else from the row.
+ */
+#include "../lib/base/log.h"
 #include "../lib/work/dispatch.h"
+#include "../lib/work/logs.h"
 #include "execution.h"
 #include "handlers.h"
 #include "range.h"
@@ -51,6 +56,11 @@ static int choose(struct req *r, const struct facts *x, int64_t after, struct ra
 	return 0;
 }
 
+static int gone(const char *id, struct fault *f)
+{
+	return fault_set(f, FAULT_FILE_NOT_FOUND, "the log of %.64s is no longer there", id);
+}
+
 /* From the row: whole as long as it was not shortened. */
 static int from_row(struct req *r, bool is_err, int64_t after, struct range g, struct fault *f)
 {
@@ -63,8 +73,7 @@ static int from_row(struct req *r, bool is_err, int64_t after, struct range g, s
 	if (!db || execution_load(db, r->params[0], &e, r->a, f) < 0)
 		return -1;
 	if (is_err ? e.stderr_truncated : e.stdout_truncated)
-		return fault_set(f, FAULT_FILE_NOT_FOUND, "the log of %.64s is no longer there",
-				 e.id);
+		return gone(e.id, f);
 	data = is_err ? e.stderr_data : e.stdout_data;
 	if (choose(r,
 		   &(struct facts){ .size = (int64_t)(is_err ? e.stderr_len : e.stdout_len),
@@ -129,6 +138,72 @@ static int from_executor(struct req *r, const struct execution_brief *b, bool is
 	return 1;
 }
 
+static int write_some(void *arg, const char *data, size_t n)
+{
+	return req_stream_write(arg, data, n);
+}
+
+/* Bytes go from storage to the client as they come. */
+static int from_storage(struct req *r, const struct execution_brief *b, const struct log_id *l,
+			int64_t after, struct range g, struct fault *f)
+{
+	struct work *w = &r->t->work;
+	struct fault own = { 0 };
+	struct window x;
+	int64_t size;
+	int found, status;
+
+	req_db_done(r);
+	if ((found = logs_end(w, l, &size, f)) < 0)
+		return -1;
+	if (!found)
+		return gone(b->id, f);
+	if (choose(r,
+		   &(struct facts){ .size = size,
+				    .dropped = l->is_err ? b->stderr_dropped_bytes
+							 : b->stdout_dropped_bytes,
+				    .attempt = b->attempt,
+				    .complete = true },
+		   after, g, &x, &status, f) < 0)
+		return -1;
+	req_stream(r, status, "application/octet-stream", x.to - x.from);
+	/* A failure now can only show as an answer that ends early: its length was told. */
+	if (strcmp(r->method, "HEAD") &&
+	    logs_read(w, l, x.from, x.to, write_some, r, req_watch_fd(r), &own) < 0)
+		log_warn("output.cut", S("execution_id", b->id), S("error", own.detail));
+	return 0;
+}
+
+static int reload(struct req *r, struct execution_brief *b, struct fault *f)
+{
+	struct db *db = req_db(r, f);
+
+	return db ? execution_brief(db, b->id, b, r->a, f) : -1;
+}
+
+static int answer(struct req *r, struct execution_brief *b, bool is_err, int64_t after,
+		  struct range x, struct fault *f)
+{
+	bool running = str_eq(b->session_state, "running");
+	struct log_id l = { b->session_id, b->id, b->attempt, is_err };
+	int rc;
+
+	if (running && execution_open(b->state)) {
+		if ((rc = from_executor(r, b, is_err, after, x, f)) != 0)
+			return rc < 0 ? -1 : 0;
+		if (reload(r, b, f) < 0) /* it may have ended meanwhile */
+			return -1;
+		l.attempt = b->attempt;
+	}
+	if (!(is_err ? b->stderr_truncated : b->stdout_truncated))
+		return from_row(r, is_err, after, x, f);
+	if (logs_noted(&l, b->log_prefix, r->a))
+		return from_storage(r, b, &l, after, x, f);
+	if (running && (rc = from_executor(r, b, is_err, after, x, f)) != 0)
+		return rc < 0 ? -1 : 0;
+	return gone(b->id, f);
+}
+
 /* GET /api/v1/executions/{id}/output */
 int get_output(struct req *r, struct fault *f)
 {
@@ -139,7 +214,6 @@ int get_output(struct req *r, struct fault *f)
 	struct range x = { 0 };
 	struct execution_brief b;
 	struct db *db;
-	int rc;
 
 	if (stream && !is_err && strcmp(stream, "stdout")) {
 		AUTO_JSON struct json_object *in = json_object_new_string(stream);
@@ -151,9 +225,5 @@ int get_output(struct req *r, struct fault *f)
 		return -1;
 	if (range_read(req_env(r, "HTTP_RANGE"), &x))
 		after = 0;
-	if (str_eq(b.session_state, "running") &&
-	    (execution_open(b.state) || (is_err ? b.stderr_truncated : b.stdout_truncated)) &&
-	    (rc = from_executor(r, &b, is_err, after, x, f)) != 0)
-		return rc < 0 ? -1 : 0;
-	return from_row(r, is_err, after, x, f);
+	return answer(r, &b, is_err, after, x, f);
 }

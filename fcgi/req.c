@@ -306,6 +306,8 @@ static struct json_object *fault_json(struct req *r, const struct fault *f)
 		o = jsn_str(o, "session_id", f->session_id);
 	if (f->execution_id)
 		o = jsn_str(o, "execution_id", f->execution_id);
+	if (f->has_next)
+		o = jsn_int(o, "next", f->next);
 	return o;
 }
 

@@ -58,6 +58,8 @@ const struct route routes[] = {
 	{ "POST",   "/internal/containers/exited",     container_gone,         ROUTE_INTERNAL | ROUTE_JSON, BODY_SMALL, I1 "/container_exited" },
 	{ "POST",   X1 "/heartbeat",                   execution_heartbeat,    ROUTE_INTERNAL | ROUTE_JSON, BODY_SMALL, NULL },
 	{ "POST",   X1 "/status",                      execution_status,       ROUTE_INTERNAL | ROUTE_JSON, BODY_SMALL, NULL },
+	{ "POST",   X1 "/artifacts",                   execution_artifacts,    ROUTE_INTERNAL | ROUTE_JSON, BODY_RESULT, NULL },
+	{ "PUT",    X1 "/output",                      put_output,             ROUTE_INTERNAL | ROUTE_RAW, BODY_RESULT, NULL },
 	{ "POST",   X1 "/result",                      execution_result,       ROUTE_INTERNAL | ROUTE_JSON, BODY_RESULT, NULL },
 	{ .fn = NULL },
 };

@@ -6,7 +6,9 @@
 #include "../lib/base/ident.h"
 #include "../lib/base/log.h"
 #include "../lib/digest.h"
+#include "../lib/store/artifact.h"
 #include "../lib/work/dispatch.h"
+#include "../lib/work/logs.h"
 #include "envvars.h"
 #include "execution.h"
 #include "handlers.h"
@@ -254,7 +256,7 @@ struct ack {
 	const char *id;
 };
 
-/* After the answer: the executor may forget a result whose log is not longer than what the row holds. */
+/* After the answer: the executor may forget a result whose logs the row or storage holds. */
 static void acknowledge(struct req *r)
 {
 	struct ack *k = r->after_arg;
@@ -322,6 +324,13 @@ static int wait_end(struct req *r, const char *id, int64_t deadline, struct faul
 	return -1;
 }
 
+static bool log_stored(struct req *r, const struct execution *x)
+{
+	const struct log_id l = { x->session_id, x->id, x->attempt, false };
+
+	return logs_noted(&l, x->log_prefix, r->a);
+}
+
 /* POST /api/v1/sessions/{id}/execute-sync: nothing polls; poll_interval is checked for older clients. */
 int execute_sync(struct req *r, struct fault *f)
 {
@@ -340,9 +349,10 @@ int execute_sync(struct req *r, struct fault *f)
 	try_submit(r, &x, &made);
 	req_db_done(r);
 	if (wait_end(r, x.id, clock_ms() + timeout_s * 1000, f) < 0 || !(db = req_db(r, f)) ||
-	    execution_load(db, x.id, &row, r->a, f) < 0)
+	    execution_load(db, x.id, &row, r->a, f) < 0 ||
+	    artifact_attach(db, &row, 1, INT64_MAX, r->a, f) < 0)
 		return -1;
-	if (row.stdout_truncated || row.stderr_truncated)
+	if ((row.stdout_truncated || row.stderr_truncated) && !log_stored(r, &row))
 		r->after = NULL; /* the executor has the only whole log */
 	return req_reply(r, 200, execution_json(r, &row, false), f);
 }

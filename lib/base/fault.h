@@ -89,6 +89,8 @@ struct fault {
 	const char *allow;                     /* 405: the Allow header */
 	int retry_after_s;                     /* 0: the default of the code, if it has one */
 	int64_t size;                          /* 416: bytes there are */
+	int64_t next;                          /* 409 of a log: where its next piece begins */
+	bool has_next;
 };
 
 extern const struct fault_info fault_infos[FAULT__MAX];
