@@ -1,18 +1,25 @@
 /*
  * house.c: what a worker process does beside answering: it probes the database
- * for /health and, with [runtime] direct = on, keeps this node's row and
- * removes containers that a killed worker left half removed.
+ * for /health, deletes from storage what is due and, with [runtime] direct = on,
+ * keeps this node's row and removes containers that a killed worker left half
+ * removed.
  */
 #include <malloc.h>
 #include <time.h>
 
 #include "../lib/base/log.h"
+#include "../lib/s3/s3.h"
+#include "../lib/store/garbage.h"
 #include "../lib/work/container.h"
+#include "../lib/work/garbage.h"
 #include "../lib/work/node.h"
+#include "req.h"
 #include "worker.h"
 
 #define TICK_MS     1000
 #define ARENA_BYTES ((size_t)8 << 20)
+#define ROWS        16 /* of garbage in one go */
+#define ROWS_LATE   4  /* after a CGI program's answer, for which the web server may be waiting */
 
 static void note(struct shared *sh, enum health h, const char *why)
 {
@@ -24,12 +31,23 @@ static void note(struct shared *sh, enum health h, const char *why)
 			 S("error", why));
 }
 
+static void wake_sweeper(struct shared *sh)
+{
+	int n;
+
+	if (sem_getvalue(&sh->garbage, &n) == 0 && n == 0)
+		sem_post(&sh->garbage);
+}
+
 static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
 {
 	struct fault f = { 0 };
 	struct db *db = db_get(w->pool, &f);
+	bool due = db && garbage_due(db, &f) > 0;
 
 	db_put(w->pool, db);
+	if (due)
+		wake_sweeper(sh);
 	if (!db) {
 		note(sh, HEALTH_UNHEALTHY, f.detail);
 		return;
@@ -43,34 +61,63 @@ static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
 		container_sweep(w, NULL, a);
 }
 
+/* A thread's tools; close_work() frees them. False: no memory. */
+static bool open_work(struct work *w, struct shared *sh, struct arena **a)
+{
+	*w = (struct work){ .cf = sh->cf,
+			    .pool = sh->pool,
+			    .ops = sh->ops,
+			    .rt = sh->rt,
+			    .owner = sh->owner,
+			    .http = httpc_new() };
+	*a = arena_new(ARENA_BYTES);
+	return *a && w->http;
+}
+
+static void close_work(struct work *w, struct arena *a)
+{
+	s3_close(w->s3);
+	httpc_free(w->http);
+	arena_free(a);
+}
+
 void house_once(struct shared *sh)
 {
-	struct work w = { .cf = sh->cf,
-			  .pool = sh->pool,
-			  .ops = sh->ops,
-			  .rt = sh->rt,
-			  .owner = sh->owner,
-			  .http = httpc_new() };
-	struct arena *a = arena_new(ARENA_BYTES);
+	struct work w;
+	struct arena *a;
 
-	if (a && w.http)
+	if (open_work(&w, sh, &a))
 		tick(&w, sh, a, false);
-	httpc_free(w.http);
-	arena_free(a);
+	close_work(&w, a);
+}
+
+void house_late(struct shared *sh)
+{
+	struct work w;
+	struct arena *a;
+	int due = 0;
+
+	if (sem_getvalue(&sh->garbage, &due) < 0 || !due)
+		return;
+	if (open_work(&w, sh, &a))
+		garbage_sweep(&w, NULL, ROWS_LATE, a);
+	close_work(&w, a);
+}
+
+void house_end_session(struct req *r)
+{
+	wake_sweeper(r->t->shared);
+	container_sweep(&r->t->work, r->after_arg, r->a);
 }
 
 void *house_keep(void *arg)
 {
 	struct shared *sh = arg;
-	struct work w = { .cf = sh->cf,
-			  .pool = sh->pool,
-			  .ops = sh->ops,
-			  .rt = sh->rt,
-			  .owner = sh->owner,
-			  .http = httpc_new() };
-	struct arena *a = arena_new(ARENA_BYTES);
+	struct work w;
+	struct arena *a;
+	bool ready = open_work(&w, sh, &a);
 
-	for (bool first = true; a && w.http && !atomic_load(&sh->stopping); first = false) {
+	for (bool first = true; ready && !atomic_load(&sh->stopping); first = false) {
 		struct timespec nap = { .tv_sec = TICK_MS / 1000,
 					.tv_nsec = TICK_MS % 1000 * 1000000 };
 
@@ -80,8 +127,26 @@ void *house_keep(void *arg)
 		arena_reset(a);
 		nanosleep(&nap, NULL);
 	}
-	httpc_free(w.http);
-	arena_free(a);
+	close_work(&w, a);
+	db_thread_end();
+	return NULL;
+}
+
+void *house_sweep(void *arg)
+{
+	struct shared *sh = arg;
+	struct work w;
+	struct arena *a;
+	bool ready = open_work(&w, sh, &a);
+
+	while (ready && !atomic_load(&sh->stopping)) {
+		if (sem_wait(&sh->garbage) < 0)
+			continue;
+		while (garbage_sweep(&w, NULL, ROWS, a) == ROWS)
+			arena_reset(a);
+		arena_reset(a);
+	}
+	close_work(&w, a);
 	db_thread_end();
 	return NULL;
 }

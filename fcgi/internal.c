@@ -6,12 +6,12 @@
 #include "../lib/base/log.h"
 #include "../lib/store/container.h"
 #include "../lib/store/node.h"
-#include "../lib/work/container.h"
 #include "../lib/work/dispatch.h"
 #include "../lib/work/result.h"
 #include "auth.h"
 #include "handlers.h"
 #include "internal.h"
+#include "worker.h"
 
 #define REPORT_MAX 65536 /* bytes of an isolation report; ours has fewer than 1,000 */
 
@@ -66,11 +66,6 @@ static void after_ready(struct req *r)
 	dispatch_pending(&r->t->work, r->after_arg, r->a);
 }
 
-static void after_end(struct req *r)
-{
-	container_sweep(&r->t->work, r->after_arg, r->a);
-}
-
 static int refuse_unisolated(struct req *r, struct db *db, const struct session *s,
 			     const char *report, struct fault *f)
 {
@@ -87,7 +82,7 @@ static int refuse_unisolated(struct req *r, struct db *db, const struct session 
 		return -1;
 	log_error("isolation.failed", S("session_id", s->id), S("container_id", s->container_id),
 		  S("report", report));
-	r->after = after_end;
+	r->after = house_end_session;
 	r->after_arg = arena_strdup(r->a, s->id);
 	return fault_set(f, FAULT_INT_CONFLICT,
 			 "the session has failed: its isolation is not proven");
@@ -177,7 +172,7 @@ static int close_session(struct req *r, struct db *db, const struct session *s,
 	if (n > 0) {
 		log_warn("session.ended", S("session_id", s->id), S("from", s->state),
 			 S("to", end.state), S("ended_reason", end.reason), S("by", "executor"));
-		r->after = after_end;
+		r->after = house_end_session;
 		r->after_arg = arena_strdup(r->a, s->id);
 	}
 	return n < 0 ? -1 : 0;

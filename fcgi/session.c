@@ -7,10 +7,10 @@
 #include "../lib/base/ident.h"
 #include "../lib/base/jsw.h"
 #include "../lib/base/log.h"
-#include "../lib/work/container.h"
 #include "handlers.h"
 #include "idem.h"
 #include "page.h"
+#include "worker.h"
 
 /* ---- out ---- */
 
@@ -143,12 +143,6 @@ fail:
 
 /* ---- ending ---- */
 
-/* The container's stop, after the answer is out. */
-static void stop_container(struct req *r)
-{
-	container_sweep(&r->t->work, r->after_arg, r->a);
-}
-
 static int end_session(struct req *r, const struct session_end *end, bool delete, struct fault *f)
 {
 	struct session s;
@@ -159,11 +153,12 @@ static int end_session(struct req *r, const struct session_end *end, bool delete
 		return -1;
 	if ((ended = session_finish(db, r->t->work.cf, s.id, end, delete, f)) < 0)
 		return -1;
-	if (ended) {
+	if (ended)
 		log_info("session.ended", S("session_id", s.id), S("from", s.state),
 			 S("to", end->state), S("ended_reason", end->reason),
 			 S("by", r->who.key_id));
-		r->after = stop_container;
+	if (ended || delete) {
+		r->after = house_end_session;
 		r->after_arg = arena_strdup(r->a, s.id);
 	}
 	return 0;

@@ -270,8 +270,8 @@ static int shared_open(struct shared *sh, const struct conf *cf, int listen_fd, 
 	sh->listen_fd = listen_fd;
 	sh->started_ms = started_ms;
 	snprintf(sh->owner, sizeof(sh->owner), "%s/%d", host, (int)getpid());
-	if (db_library_init() < 0 || httpc_global_init() < 0 || FCGX_Init() ||
-	    !(sh->pool = db_pool_new(cf, cf->database_pool_size)))
+	if (sem_init(&sh->garbage, 0, 0) < 0 || db_library_init() < 0 || httpc_global_init() < 0 ||
+	    FCGX_Init() || !(sh->pool = db_pool_new(cf, cf->database_pool_size)))
 		return -1;
 	sh->ops = rt_find(cf);
 	sh->rt = sh->ops ? sh->ops->open(cf, &f) : NULL;
@@ -305,7 +305,7 @@ static bool join_all(struct shared *sh, pthread_t *th, int n, int64_t grace_s)
 static int start_threads(struct shared *sh, pthread_t *th, int n)
 {
 	pthread_attr_t at;
-	pthread_t house;
+	pthread_t house, sweeper;
 	int rc;
 
 	pthread_attr_init(&at);
@@ -313,6 +313,8 @@ static int start_threads(struct shared *sh, pthread_t *th, int n)
 	rc = pthread_create(&house, &at, house_keep, sh);
 	if (!rc)
 		pthread_detach(house);
+	if (!rc && !(rc = pthread_create(&sweeper, &at, house_sweep, sh)))
+		pthread_detach(sweeper);
 	for (int i = 0; i < n && !rc; i++)
 		rc = pthread_create(&th[i], &at, accept_loop, sh);
 	pthread_attr_destroy(&at);
@@ -367,6 +369,7 @@ int worker_cgi(const struct conf *cf)
 
 	house_once(&sh);
 	serve(&r);
+	house_late(&sh);
 	status = r.status;
 	thread_close(&t);
 	if (sh.rt)

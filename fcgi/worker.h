@@ -1,6 +1,7 @@
 /* worker.h: one worker process: T threads that accept and answer, and one that keeps house. */
 #pragma once
 
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "../lib/base/conf.h"
@@ -22,6 +23,7 @@ struct shared {
 	_Atomic int busy;   /* threads that serve a request now */
 	_Atomic int health; /* enum health, from the last probe */
 	_Atomic bool stopping;
+	sem_t garbage; /* posted when there is something to delete from storage */
 };
 
 /* Serves until SIGTERM, then drains within [server] shutdown_grace. The exit status of the process. */
@@ -32,5 +34,11 @@ int worker_cgi(const struct conf *);
 
 /* house.c: the loop that probes the database, keeps this node's row and finishes what dead workers left. */
 void *house_keep(void *shared);
-/* The same work once, for a CGI program, which has no thread for it. */
+/* The loop that deletes from storage what is due: a thread of its own, since storage may keep it waiting. */
+void *house_sweep(void *shared);
+/* The same work once, for a CGI program, which has no threads: before the request, and what may take longer after it. */
 void house_once(struct shared *);
+void house_late(struct shared *);
+/* After the answer that ended a session (req.after_arg: its id): its container and what it stored go at once. */
+struct req;
+void house_end_session(struct req *);

@@ -12,3 +12,6 @@
  * rows finished. Needs no transaction; any number of callers.
  */
 int garbage_sweep(struct work *, const char *session_id, int max, struct arena *);
+
+/* May everything below this be deleted for a row of that session? Pure. */
+bool garbage_prefix_ok(const char *key, const char *session_id);
