@@ -89,14 +89,14 @@ static int refuse_unisolated(struct req *r, struct db *db, const struct session 
 }
 
 static int become_running(struct req *r, struct db *db, const struct session *s,
-			  const struct ready *in, const char *report, struct fault *f)
+			  const struct ready *in, const char *report, bool *pull, struct fault *f)
 {
 	int n;
 
 	if (container_running(db, s->container_id, in->pod_name, f) < 0 ||
 	    node_isolation(db, s->node_id, report, f) < 0 ||
 	    (n = session_ready(db, r->t->work.cf, s->id, s->container_id, report, in->pod_name,
-			       f)) < 0)
+			       pull, f)) < 0)
 		return -1;
 	if (n > 0) {
 		log_info("session.running", S("session_id", s->id),
@@ -124,6 +124,7 @@ int container_ready(struct req *r, struct fault *f)
 	struct ready in = { 0 };
 	struct session s;
 	const char *report;
+	bool pull = false;
 	size_t n = 0;
 
 	jsn_read(&c, r->in, NULL, fields, ARRAY_LEN(fields), &in);
@@ -142,9 +143,10 @@ int container_ready(struct req *r, struct fault *f)
 	if ((!level || !strcmp(json_object_get_string(level), "none")) &&
 	    !r->t->work.cf->executor_allow_unisolated)
 		return refuse_unisolated(r, r->db, &s, report, f);
-	if (become_running(r, r->db, &s, &in, report, f) < 0)
+	if (become_running(r, r->db, &s, &in, report, &pull, f) < 0)
 		return -1;
 	o = jsn_str(json_object_new_object(), "message", "the session is running");
+	o = jsn_bool(o, "pull", pull);
 	return req_reply(r, 200, jsn_null(o, "layer"), f);
 }
 

@@ -296,21 +296,46 @@ int session_container_made(struct db *db, const char *id, int64_t epoch, struct 
 	return (int)db_exec(db, &Q_MADE, VALS(VSTR(id), VINT(epoch)), f);
 }
 
+static const struct query Q_PULL = {
+	"session.pull_pending",
+	"SELECT pull_pending FROM session WHERE id = ? AND state = 'creating' AND container_id = ? FOR UPDATE"
+};
 static const struct query Q_READY = {
 	"session.ready",
-	"UPDATE session SET state = 'running', isolation = ?, pod_name = COALESCE(?, pod_name),"
+	"UPDATE session SET state = 'running', pull_pending = 0, isolation = ?, pod_name = COALESCE(?, pod_name),"
 	" started_at = COALESCE(started_at, UTC_TIMESTAMP(3)), last_activity_at = UTC_TIMESTAMP(3),"
 	" updated_at = UTC_TIMESTAMP(3), row_version = row_version + 1, expires_at =" EXPIRES
 	" WHERE id = ? AND state = 'creating' AND container_id = ?"
 };
 
-int session_ready(struct db *db, const struct conf *cf, const char *id, const char *container_id,
-		  const char *isolation, const char *pod_name, struct fault *f)
+struct ready {
+	const struct conf *cf;
+	const char *id, *container_id, *isolation, *pod_name;
+	int64_t pull;
+};
+
+static int ready_tx(struct db *db, void *arg, struct fault *f)
 {
+	struct ready *x = arg;
+	int found = db_number(db, &Q_PULL, VALS(VSTR(x->id), VSTR(x->container_id)), &x->pull, f);
+
+	if (found <= 0)
+		return found;
 	return (int)db_exec(db, &Q_READY,
-			    VALS(VSTR(isolation), VSTR(pod_name), EXPIRES_VALS(cf), VSTR(id),
-				 VSTR(container_id)),
+			    VALS(VSTR(x->isolation), VSTR(x->pod_name), EXPIRES_VALS(x->cf),
+				 VSTR(x->id), VSTR(x->container_id)),
 			    f);
+}
+
+int session_ready(struct db *db, const struct conf *cf, const char *id, const char *container_id,
+		  const char *isolation, const char *pod_name, bool *pull, struct fault *f)
+{
+	struct ready x = { cf, id, container_id, isolation, pod_name, 0 };
+	int n = db_tx(db, ready_tx, &x, f);
+
+	/* One who asks again has not heard the first answer, which may have said so. */
+	*pull = n == 0 || x.pull;
+	return n;
 }
 
 static const struct query Q_ISOLATION = { "session.isolation",

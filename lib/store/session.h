@@ -86,10 +86,12 @@ int session_container_made(struct db *, const char *id, int64_t lease_epoch,
 			   struct fault *) MUST_CHECK;
 
 /*
- * creating -> running. `isolation`: the report. 1 done, 0 not creating (already running or ended).
+ * creating -> running. `isolation`: the report. *pull: files may have changed since the executor read them all; told
+ * once. 1 done, 0 not creating (already running or ended).
  */
 int session_ready(struct db *, const struct conf *, const char *id, const char *container_id,
-		  const char *isolation, const char *pod_name, struct fault *) MUST_CHECK;
+		  const char *isolation, const char *pod_name, bool *pull,
+		  struct fault *) MUST_CHECK;
 int session_set_isolation(struct db *, const char *id, const char *isolation,
 			  struct fault *) MUST_CHECK;
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "../base/text.h"
+#include "../store/garbage.h"
 #include "files.h"
 
 #define PAGE   100               /* pieces of one listing */
@@ -173,17 +174,28 @@ int logs_append(struct work *w, const struct log_id *l, int64_t at,
 	return rc < 0 ? -1 : 0;
 }
 
+static int leave_to_garbage(struct work *w, const struct log_id *l, const char *key,
+			    struct fault *f)
+{
+	struct db *db = db_get(w->pool, f);
+	int rc = db ? garbage_object(db, l->session_id, key, f) : -1;
+
+	db_put(w->pool, db);
+	return rc;
+}
+
 int logs_remove(struct work *w, const struct log_id *l, int64_t at, struct fault *f)
 {
 	struct arena *a = arena_new(MEM);
 	struct s3 *s3 = files_s3(w, f);
 	const char *key = a ? piece_key(l, at, a) : NULL;
+	struct fault own = { 0 };
 	int rc = -1;
 
 	if (s3 && !key)
 		fault_set(f, FAULT_INTERNAL, "request memory");
-	else if (s3)
-		rc = s3_remove(s3, key, f);
+	else if (s3 && (rc = s3_remove(s3, key, &own)) < 0)
+		rc = leave_to_garbage(w, l, key, f);
 	arena_free(a);
 	return rc < 0 ? -1 : 0;
 }

@@ -31,7 +31,7 @@ int logs_append(struct work *, const struct log_id *, int64_t at,
 		ssize_t (*source)(void *, char *, size_t, struct fault *), void *arg, int64_t *next,
 		struct fault *) MUST_CHECK;
 
-/* Takes back the piece that began at `at`. */
+/* Takes back the piece that began at `at`, now or, when storage fails, as garbage. */
 int logs_remove(struct work *, const struct log_id *, int64_t at, struct fault *) MUST_CHECK;
 
 /* Bytes [from, to) to the sink; -1 from it, or watch_fd hanging up, gives up. 0, or -1: also when not all is there. */
