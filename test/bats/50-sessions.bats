@@ -205,8 +205,16 @@ all_removed() { [ "$(sql "SELECT COUNT(*) FROM container WHERE removed_at IS NUL
 
 # ---- ids ----
 
-# free_garbage: no storage stands behind this stack, so nothing else takes its queue away
-free_garbage() { sql 'DELETE FROM storage_garbage'; }
+# hold SESSION: something of it is still to be deleted from storage; free_garbage: no longer
+hold() {
+	sql "INSERT INTO storage_garbage (kind, object_key, session_id, not_before, created_at)
+		VALUES ('object', 'test/$1', '$1', UTC_TIMESTAMP(3) + INTERVAL 1 DAY, UTC_TIMESTAMP(3))"
+}
+free_garbage() {
+	sql "DELETE FROM storage_garbage WHERE object_key LIKE 'test/%'"
+	poll 20 no_garbage
+}
+no_garbage() { [ "$(sql 'SELECT COUNT(*) FROM storage_garbage')" = 0 ]; }
 
 id_is_free() {
 	free_garbage
@@ -234,6 +242,7 @@ no_container_of() { [ "$(sql "SELECT COUNT(*) FROM container WHERE session_id = 
 	expect_code 409
 	expect .retryable false
 	drop mine MINE
+	hold mine
 	create '{"template_id":"python-basic","id":"mine"}'	# its storage is still queued
 	expect_code 409
 	error Sandbox.Conflict
@@ -355,7 +364,7 @@ no_container_of() { [ "$(sql "SELECT COUNT(*) FROM container WHERE session_id = 
 	at_once 10 POST "/sessions/$id/terminate"
 	all_codes 200
 	[ "$(answers '[.status, .ended_reason, .completed_at] | @json' | sort -u | wc -l)" = 1 ]
-	[ "$(sql "SELECT COUNT(*) FROM storage_garbage WHERE session_id = '$id'")" = 2 ]
+	[ "$(grep -c "\"session.ended\".*\"$id\"" "$LOG/sandbox.log")" = 1 ]
 	drop "$id"
 }
 
