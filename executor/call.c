@@ -167,6 +167,10 @@ static void on_eof(struct call *c)
 		return;
 	}
 	saved = c->save_fd >= 0 && c->a.status == 200;
+	if (saved && c->length < 0) { /* nobody could tell whether it is whole */
+		fail(c);
+		return;
+	}
 	if (!saved) {
 		c->a.n = evbuffer_get_length(in);
 		text = calloc(1, c->a.n + 1);
@@ -176,6 +180,20 @@ static void on_eof(struct call *c)
 		fail(c);
 	else
 		finish(c, saved ? "" : text);
+}
+
+/* It would not take the request's rest; what it said before it closed may still wait to be read. */
+static void on_broken(struct call *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+
+	while (evbuffer_get_length(in) <= c->max &&
+	       evbuffer_read(in, bufferevent_getfd(c->bev), CHUNK) > 0)
+		;
+	if (take(c, in) < 0 || !c->in_body || c->length < 0)
+		fail(c);
+	else
+		on_eof(c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -188,9 +206,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		bufferevent_set_timeouts(bev, &answer, &write);
 	} else if (what & BEV_EVENT_EOF) {
 		on_eof(c);
-	} else if (c->in_body && what & BEV_EVENT_READING && what & BEV_EVENT_ERROR &&
-		   c->length >= 0) {
-		on_eof(c); /* an answer before the body was taken: the reset may follow it */
+	} else if (what & BEV_EVENT_ERROR) {
+		on_broken(c);
 	} else {
 		fail(c);
 	}

@@ -27,7 +27,8 @@ static void found(struct sync *s, struct file *f, const struct stat *st)
 	if (!same)
 		f->changed = s->walks;
 	if (f->state == FILE_SENDING) {
-		f->again = f->again || !same;
+		if (!same || f->unsure)
+			sync_again(s, f);
 	} else if (!same || f->unsure || f->state == FILE_REFUSED || f->state == FILE_GONE) {
 		f->state = FILE_DIRTY;
 		if (!f->queued) { /* behind this walk's deletions */
@@ -41,6 +42,35 @@ static void found(struct sync *s, struct file *f, const struct stat *st)
 	file_note(f, st);
 }
 
+/* Nothing is known of what is below. The root itself, or too many: of nothing at all. */
+static bool note_closed(struct sync *s, const char *path)
+{
+	size_t n = strlen(path);
+
+	if (n && path[n - 1] == '/') /* its entries have names, but cannot be looked at */
+		n--;
+	if (n > WSPATH_MAX) /* so is no file below it that storage could have */
+		return true;
+	if (s->nclosed && !strncmp(s->closed[s->nclosed - 1], path, n) &&
+	    !s->closed[s->nclosed - 1][n])
+		return true;
+	if (!n || s->nclosed == SYNC_CLOSED_MAX || !(s->closed[s->nclosed] = strndup(path, n)))
+		return false;
+	s->nclosed++;
+	return true;
+}
+
+static bool in_closed(const struct sync *s, const char *path)
+{
+	for (size_t i = 0; i < s->nclosed; i++) {
+		size_t n = strlen(s->closed[i]);
+
+		if (!strncmp(s->closed[i], path, n) && path[n] == '/')
+			return true;
+	}
+	return false;
+}
+
 static void on_entry(enum walk_kind kind, const char *path, const struct stat *st, void *arg)
 {
 	struct sync *s = arg;
@@ -48,6 +78,7 @@ static void on_entry(enum walk_kind kind, const char *path, const struct stat *s
 
 	if (kind != WALK_FILE) {
 		s->whole = false;
+		s->blind = s->blind || kind == WALK_MANY || !note_closed(s, path);
 		note(s, path, NULL,
 		     kind == WALK_MANY ? "there are too many files" : "it cannot be looked into");
 		return;
@@ -65,17 +96,17 @@ static void on_unseen(struct file *f, void *arg)
 {
 	struct sync *s = arg;
 
-	if (f->seen >= s->walks || f->state == FILE_GONE)
+	if (f->seen >= s->walks || f->state == FILE_GONE || in_closed(s, f->path))
 		return;
 	if (f->state == FILE_SENDING) {
-		f->again = true; /* it will be found to have vanished, and then by the next walk */
+		sync_again(s, f); /* it will be found to have vanished */
 	} else if (f->etag) {
 		f->state = FILE_GONE;
 		sync_enqueue(s, f);
 	} else if (f->queued) {
 		f->state = FILE_GONE;
 	} else {
-		manifest_drop(&s->files, f);
+		sync_drop(s, f);
 	}
 }
 
@@ -85,7 +116,7 @@ static void end_walk(struct sync *s)
 
 	walk_free(TAKE_PTR(s->walk));
 	s->bytes = s->whole ? s->walk_bytes : INT64_MAX;
-	if (s->whole)
+	if (!s->blind)
 		manifest_each(&s->files, on_unseen, s);
 	for (struct file *f = TAKE_PTR(s->fresh), *next; f; f = next) {
 		next = f->qnext;
@@ -122,10 +153,13 @@ void sync_walk(struct sync *s)
 {
 	s->walks++;
 	s->whole = true;
+	s->blind = false;
+	while (s->nclosed)
+		free(s->closed[--s->nclosed]);
 	s->walk_bytes = 0;
 	while (s->nnotes)
 		free(s->notes[--s->nnotes].path);
 	if (!(s->walk = walk_new(s->root, on_entry, s)))
-		s->whole = false;
+		s->blind = !(s->whole = false);
 	sync_walk_on(-1, 0, s);
 }

@@ -24,16 +24,17 @@ struct file {
 	int64_t size, mtime_ns, ctime_ns;
 	int64_t changed; /* number of the walk that found its last change by code; 0: none did */
 	int64_t seen;    /* number of the last walk that saw it */
-	int64_t ticket;  /* of its wait: what waits for a ticket waits for all lower ones */
-	int64_t stored;  /* bytes that storage has of it */
+	int64_t ticket; /* of its wait, or of the next one (`again`): what waits for a ticket waits for all lower ones */
+	int64_t stored; /* bytes that storage has of it */
 	int tries;
 	enum file_state state;
 	bool queued;
 	bool again;      /* found changed while it was being sent */
+	bool mixed;      /* storage's version was put here while it was being sent */
 	bool unsure;     /* it may have changed in the very tick it was looked at */
 	const char *why; /* a constant; only when REFUSED */
 	char checksum[65];
-	char *etag; /* of the stored version; NULL: none is stored */
+	char *etag; /* of the stored version; NULL: none is stored; "": it is not known which, or whether */
 	char path[];
 };
 

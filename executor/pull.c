@@ -11,6 +11,7 @@
 #define PAGE     1000              /* files of one page of the list */
 #define PAGE_MAX ((size_t)8 << 20) /* bytes of it: names at their longest, escaped */
 #define AGAIN_S  1                 /* between tries to pull everything */
+#define TRIES    8                 /* for one file that storage or code changes while it comes */
 
 struct pull {
 	struct sync *s;
@@ -24,9 +25,13 @@ struct pull {
 };
 
 struct pulling {
+	struct pulling *next; /* of s->pulls */
 	struct pull *p;
 	const char *path; /* of p->paths */
 	struct beneath_new file;
+	int tries;
+	bool late;    /* a call that began after this one has made the path equal */
+	bool crossed; /* storage was written meanwhile: what comes may be older than that */
 };
 
 static void pump(struct pull *p);
@@ -53,15 +58,15 @@ static void forget(struct sync *s, const char *path)
 		return;
 	seen_less(s, f->size);
 	f->size = 0;
-	s->stored -= f->stored;
-	f->stored = 0;
+	sync_count(s, f, 0);
 	free(TAKE_PTR(f->etag));
+	f->mixed = false;
 	if (f->state == FILE_SENDING)
-		f->again = true;
+		sync_again(s, f);
 	else if (f->queued)
 		f->state = FILE_GONE; /* without an etag there is nothing to delete */
 	else
-		manifest_drop(&s->files, f);
+		sync_drop(s, f);
 }
 
 /* Storage's version stands in the workspace. */
@@ -72,12 +77,12 @@ static void know(struct sync *s, const char *path, const struct stat *st, const 
 	if (!f)
 		return; /* the next walk tells that there are too many */
 	if (f->state == FILE_SENDING) {
-		f->again =
-			true; /* which of the two came last storage will tell: this one is sent again */
+		sync_again(s,
+			   f); /* which of the two came last is not known: this one is sent again */
+		f->mixed = true;
 	} else {
 		f->state = FILE_STORED;
-		s->stored += st->st_size - f->stored;
-		f->stored = st->st_size;
+		sync_count(s, f, st->st_size);
 		sync_etag(f, etag, strlen(etag));
 		*f->checksum = '\0';
 	}
@@ -85,6 +90,28 @@ static void know(struct sync *s, const char *path, const struct stat *st, const 
 	f->seen = s->walks;
 	f->changed = 0;
 	sync_look(s, f, st);
+}
+
+void sync_crossed(struct sync *s, const char *path)
+{
+	for (struct pulling *x = s->pulls; x; x = x->next)
+		x->crossed = x->crossed || !strcmp(x->path, path);
+}
+
+/* The older ones come after it in the list. */
+static void outrun(const struct pulling *x)
+{
+	for (struct pulling *old = x->next; old; old = old->next)
+		old->late = old->late || !strcmp(old->path, x->path);
+}
+
+static void unlink_pulling(struct sync *s, struct pulling *x)
+{
+	struct pulling **at = &s->pulls;
+
+	while (*at != x)
+		at = &(*at)->next;
+	*at = x->next;
 }
 
 static bool place(struct pulling *x, const char *etag)
@@ -98,18 +125,46 @@ static bool place(struct pulling *x, const char *etag)
 	return true;
 }
 
+static bool fetch(struct pull *p, const char *path, int tries);
+
+/* False: it could not be made equal to storage, with errno. *again: another call may. */
+static bool apply(struct pulling *x, const struct call_answer *a, bool *again)
+{
+	struct pull *p = x->p;
+	bool known = x->late && manifest_find(&p->s->files, x->path);
+
+	*again = false;
+	errno = 0;
+	if (known || (!x->late && a->status == 200)) {
+		if (!known && !place(x, a->etag)) {
+			*again = errno == ENOENT; /* code removed the directory */
+			return false;
+		}
+		note_done(&p->out.pulled, x->path);
+	} else if (x->late || a->status == 404) {
+		if (!x->late && beneath_remove(p->s->root, x->path) < 0)
+			return false;
+		if (!x->late)
+			forget(p->s, x->path);
+		note_done(&p->out.removed, x->path);
+	} else {
+		return false;
+	}
+	outrun(x);
+	return true;
+}
+
 static void on_got(const struct call_answer *a, void *arg)
 {
 	AUTO_FREE struct pulling *x = arg;
 	struct pull *p = x->p;
+	bool again = x->crossed && !x->late, good;
 
 	p->busy--;
-	if (a->status == 200 && place(x, a->etag)) {
-		note_done(&p->out.pulled, x->path);
-	} else if (a->status == 404 && beneath_remove(p->s->root, x->path) == 0) {
-		forget(p->s, x->path);
-		note_done(&p->out.removed, x->path);
-	} else {
+	good = !again && apply(x, a, &again);
+	unlink_pulling(p->s, x);
+	if (!good &&
+	    !(again && !p->s->stopped && x->tries < TRIES && fetch(p, x->path, x->tries + 1))) {
 		log_warn("pull.failed", I("status", a->status),
 			 S("error", a->status / 100 == 2 ? strerror(errno) : ""));
 		p->out.failed = true;
@@ -118,7 +173,7 @@ static void on_got(const struct call_answer *a, void *arg)
 	pump(p);
 }
 
-static bool fetch(struct pull *p, const char *path)
+static bool fetch(struct pull *p, const char *path, int tries)
 {
 	struct pulling *x = calloc(1, sizeof(*x));
 	AUTO_FREE char *url = sync_path(p->s, path);
@@ -132,6 +187,9 @@ static bool fetch(struct pull *p, const char *path)
 	}
 	x->p = p;
 	x->path = path;
+	x->tries = tries;
+	x->next = p->s->pulls;
+	p->s->pulls = x;
 	p->busy++;
 	call_do(&p->s->to,
 		&(struct call_req){
@@ -169,7 +227,7 @@ static void pump(struct pull *p)
 		const char *path =
 			json_object_get_string(json_object_array_get_idx(p->paths, p->next++));
 
-		if (!fetch(p, path))
+		if (!fetch(p, path, 0))
 			p->out.failed = true;
 	}
 	p->out.failed = p->out.failed || (p->s->stopped && p->next < p->n);

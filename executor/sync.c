@@ -15,7 +15,9 @@ struct sending {
 	struct sync *s;
 	struct file *f;
 	int slot;
-	int64_t size; /* -1: a deletion */
+	int64_t size;   /* -1: a deletion */
+	int64_t before; /* bytes that storage had of it */
+	char *path;     /* only while it is fetched */
 };
 
 /* ---- tickets ---- */
@@ -62,7 +64,7 @@ void sync_enqueue(struct sync *s, struct file *f)
 		sync_append(s, f);
 }
 
-/* With its old ticket: among the first, for at most SYNC_PARALLEL were sent after it. */
+/* By its ticket: mostly among the first, for at most SYNC_PARALLEL were sent after it. */
 static void put_back(struct sync *s, struct file *f)
 {
 	struct file **p = &s->head;
@@ -74,6 +76,14 @@ static void put_back(struct sync *s, struct file *f)
 	*p = f;
 	if (!f->qnext)
 		s->end = &f->qnext;
+}
+
+/* Whoever waits from now on waits for that, too; who waited before does not. */
+void sync_again(struct sync *s, struct file *f)
+{
+	if (!f->again)
+		f->ticket = ++s->tickets;
+	f->again = true;
 }
 
 static struct file *pop(struct sync *s)
@@ -108,6 +118,18 @@ void sync_etag(struct file *f, const char *etag, size_t n)
 	f->etag = strndup(etag, n);
 }
 
+void sync_count(struct sync *s, struct file *f, int64_t n)
+{
+	s->stored += n - f->stored;
+	f->stored = n;
+}
+
+void sync_drop(struct sync *s, struct file *f)
+{
+	sync_count(s, f, 0);
+	manifest_drop(&s->files, f);
+}
+
 /* The kernel's own clock for file times ticks every few ms: a second change within the tick leaves no trace. */
 void sync_look(struct sync *s, struct file *f, const struct stat *st)
 {
@@ -129,23 +151,28 @@ static void back_off(struct sync *s, int status)
 	static const int pauses[] = { 1, 1, 2, 4, 8 };
 	struct timeval tv = { .tv_sec = s->fails < (int)ARRAY_LEN(pauses) ? pauses[s->fails] : 10 };
 
-	if (!s->paused)
-		log_warn("storage.waiting", I("status", status), I("tries", s->fails + 1),
-			 I("retry_in_ms", tv.tv_sec * 1000));
+	if (s->paused) /* several calls at once met the same failure */
+		return;
+	log_warn("storage.waiting", I("status", status), I("tries", s->fails + 1),
+		 I("retry_in_ms", tv.tv_sec * 1000));
 	s->paused = true;
+	s->fails++;
 	event_add(s->pause, &tv);
 }
 
 /* What is left of a file whose sending is over, whatever came out. */
 static void settle(struct sync *s, struct file *f)
 {
+	if (f->mixed)
+		sync_etag(f, "", 0);
+	f->mixed = false;
 	if (f->again && f->state != FILE_SENDING) {
 		f->again = false;
 		f->state = FILE_DIRTY;
-		sync_enqueue(s, f);
+		put_back(s, f);
 	}
 	if (f->state == FILE_GONE && !f->queued)
-		manifest_drop(&s->files, f);
+		sync_drop(s, f);
 }
 
 static void stored(struct sending *x, const char *body)
@@ -157,27 +184,56 @@ static void stored(struct sending *x, const char *body)
 
 	f->state = FILE_STORED;
 	f->tries = 0;
+	sync_count(x->s, f, x->size);
 	sync_etag(f, etag ? json_object_get_string(etag) : "",
 		  etag ? (size_t)json_object_get_string_len(etag) : 0);
 	snprintf(f->checksum, sizeof(f->checksum), "%s", sum ? json_object_get_string(sum) : "");
 }
 
-/* A deletion is done; or somebody stored another version meanwhile (412), which is to be had here again. */
-static void deleted(struct sending *x, int status)
+static void release(const struct sending *x)
+{
+	x->s->flying[x->slot] = 0;
+	*(x->size < 0 ? &x->s->ndeletes : &x->s->nputs) -= 1;
+}
+
+/* Another try, should it have failed: what is here is stored, what is not is deleted, and refused again. */
+static void on_refetched(struct sync_pulled *out, void *arg)
+{
+	AUTO_FREE struct sending *x = arg;
+	AUTO_FREE char *path = x->path;
+	struct sync *s = x->s;
+	struct file *f = manifest_find(&s->files, path);
+	int64_t ticket = s->flying[x->slot];
+
+	release(x);
+	if (out->failed && !s->stopped && f && f->state == FILE_STORED && !f->queued) {
+		f->state = FILE_DIRTY;
+		f->ticket = ticket;
+		put_back(s, f);
+		back_off(s, 0);
+	}
+	sync_pump(s);
+	sync_wake(s);
+}
+
+/* Somebody stored another version before the deletion came: that is to be had here again, and whoever waits, waits for it. */
+static void refetch(struct sending *x)
+{
+	struct json_object *one =
+		jsn_push(json_object_new_array(), json_object_new_string(x->f->path));
+
+	x->f->state = FILE_STORED;
+	if (!(x->path = strdup(x->f->path)))
+		abort(); /* as call_do() */
+	sync_pull(x->s, one, on_refetched, x);
+	json_object_put(one);
+}
+
+static void deleted(struct sending *x)
 {
 	struct file *f = x->f;
 
-	if (status == 412) {
-		struct json_object *one =
-			jsn_push(json_object_new_array(), json_object_new_string(f->path));
-
-		f->state = FILE_STORED;
-		sync_pull(x->s, one, NULL, NULL);
-		json_object_put(one);
-		return;
-	}
-	x->s->stored -= f->stored;
-	f->stored = 0;
+	sync_count(x->s, f, 0);
 	free(TAKE_PTR(f->etag));
 	f->state = FILE_GONE;
 }
@@ -201,24 +257,43 @@ static const char *refusal(int status)
 	return NULL;
 }
 
+/* It is not known what storage has now; unless what was sent broke off, which storage never takes for a file. */
+static void failed(struct sending *x, const struct call_answer *a, int64_t ticket)
+{
+	struct file *f = x->f;
+	bool del = x->size < 0;
+
+	f->state = del && !f->again ? FILE_GONE : FILE_DIRTY;
+	f->again = false;
+	if (a->shrunk)
+		sync_count(x->s, f, f->etag ? x->before : 0);
+	else if (!del)
+		sync_etag(f, "", 0);
+	f->ticket = ticket;
+	put_back(x->s, f);
+	if (!a->shrunk)
+		back_off(x->s, a->status);
+}
+
 static void on_sent(const struct call_answer *a, void *arg)
 {
 	AUTO_FREE struct sending *x = arg;
 	struct sync *s = x->s;
 	struct file *f = x->f;
-	bool del = x->size < 0, good = a->status / 100 == 2 || (del && a->status == 412);
+	int64_t ticket = s->flying[x->slot];
+	bool del = x->size < 0, gone = del && (a->status == 412 || a->status == 404);
 
-	s->flying[x->slot] = 0;
-	*(del ? &s->ndeletes : &s->nputs) -= 1;
-	if (!good && !del) {
-		s->stored += f->stored - x->size;
-	} else if (!del) {
-		f->stored = x->size;
-	}
-	if (good) {
+	if (del && a->status == 412 && !f->again) {
 		s->fails = 0;
+		refetch(TAKE_PTR(x));
+		return;
+	}
+	release(x);
+	if (a->status / 100 == 2 || gone) {
+		s->fails = 0;
+		sync_crossed(s, f->path);
 		if (del)
-			deleted(x, a->status);
+			deleted(x);
 		else
 			stored(x, a->body);
 	} else if (a->status == 401 || a->status == 403 || a->status == 404) {
@@ -226,15 +301,11 @@ static void on_sent(const struct call_answer *a, void *arg)
 		sync_stop(s); /* the session has ended: nothing of it will be kept */
 		return;
 	} else if (refusal(a->status) || (a->shrunk && ++f->tries >= SHRUNK_MAX)) {
+		if (!del)
+			sync_count(s, f, f->etag ? x->before : 0);
 		refuse(f, refusal(a->status) ?: "it changes while it is being stored");
 	} else {
-		f->state = del ? FILE_GONE : FILE_DIRTY;
-		f->again = false;
-		put_back(s, f);
-		if (!a->shrunk) {
-			back_off(s, a->status);
-			s->fails++;
-		}
+		failed(x, a, ticket);
 	}
 	settle(s, f);
 	sync_pump(s);
@@ -247,7 +318,9 @@ static void fly(struct sync *s, struct file *f, const struct call_req *rq, int64
 
 	if (!x)
 		abort(); /* as call_do() */
-	*x = (struct sending){ .s = s, .f = f, .size = size };
+	*x = (struct sending){ .s = s, .f = f, .size = size, .before = f->stored };
+	if (size >= 0)
+		sync_count(s, f, size);
 	while (s->flying[x->slot])
 		x->slot++;
 	s->flying[x->slot] = f->ticket;
@@ -261,9 +334,38 @@ static void vanished(struct sync *s, struct file *f)
 {
 	f->state = FILE_GONE;
 	if (f->etag)
-		sync_enqueue(s, f);
+		put_back(s, f);
 	else
-		manifest_drop(&s->files, f);
+		sync_drop(s, f);
+}
+
+/*
+ * What code writes through a mapping changes the file's times only at the first write to a page since it went to disk: so all
+ * pages start to go there before we look.
+ */
+static void catch_mappings(const struct sync *s, int fd)
+{
+	if (*s->running)
+		(void)sync_file_range(fd, 0, 0,
+				      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
+}
+
+/* Errors of open(2) that tell of this program or its host, not of the file: it waits. */
+static bool passing(int e)
+{
+	return e == EMFILE || e == ENFILE || e == ENOMEM || e == EAGAIN || e == EINTR;
+}
+
+/* And those that tell that there is no regular file of this name. */
+static bool absent(int e)
+{
+	return e == ENOENT || e == ENOTDIR || e == ELOOP || e == ENXIO || e == ENODEV;
+}
+
+static void wait_for_room(struct sync *s, struct file *f)
+{
+	put_back(s, f);
+	back_off(s, 0);
 }
 
 static void send_put(struct sync *s, struct file *f)
@@ -277,16 +379,19 @@ static void send_put(struct sync *s, struct file *f)
 			       .send_fd = fd };
 	struct stat st;
 
-	if (fd < 0 && errno == EACCES) {
+	if (fd >= 0)
+		catch_mappings(s, fd);
+	if (!path || (fd < 0 && passing(errno))) {
+		wait_for_room(s, f);
+	} else if (fd < 0 && !absent(errno)) {
 		refuse(f, "it cannot be read");
-	} else if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !path) {
+	} else if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		vanished(s, f);
 	} else if (s->set->disk_bytes && s->stored - f->stored + st.st_size > s->set->disk_bytes) {
 		sync_look(s, f, &st);
 		refuse(f, "the session's disk is full");
 	} else {
 		sync_look(s, f, &st);
-		s->stored += st.st_size - f->stored;
 		rq.n = (size_t)st.st_size;
 		fly(s, f, &rq, st.st_size);
 		return;
@@ -300,8 +405,12 @@ static void send_delete(struct sync *s, struct file *f)
 	AUTO_FREE char *path = sync_path(s, f->path);
 	char match[140];
 
-	if (!f->etag || !path) {
-		manifest_drop(&s->files, f);
+	if (!f->etag) {
+		sync_drop(s, f);
+		return;
+	}
+	if (!path) {
+		wait_for_room(s, f);
 		return;
 	}
 	snprintf(match, sizeof(match), "If-Match: \"%.100s\"", f->etag);

@@ -15,7 +15,9 @@
 #include "manifest.h"
 #include "settings.h"
 
-#define SYNC_PARALLEL  8  /* calls at once; of pulls as many more */
+#define SYNC_PARALLEL 8 /* calls at once; of pulls as many more */
+#define SYNC_CLOSED_MAX \
+	64 /* directories that a walk may leave out and still tell what is deleted elsewhere */
 #define SYNC_NOTES_MAX 64 /* files that are named when they cannot be stored; the rest is counted */
 
 /* A file that has no place in storage: its name is not allowed, or there are too many. */
@@ -43,10 +45,13 @@ struct sync {
 	int root;
 	struct manifest files;
 
-	struct walk *walk;  /* NULL: none runs */
-	struct event *more; /* goes on with it */
-	int64_t walks;      /* number of the one that runs or ran last */
-	bool whole;         /* nothing was left out of it */
+	struct walk *walk;             /* NULL: none runs */
+	struct event *more;            /* goes on with it */
+	int64_t walks;                 /* number of the one that runs or ran last */
+	bool whole;                    /* nothing was left out of it */
+	bool blind;                    /* too much was, to tell what is deleted */
+	char *closed[SYNC_CLOSED_MAX]; /* directories that it could not look into */
+	size_t nclosed;
 	int64_t walk_bytes, bytes;
 	struct file *fresh, **fresh_end; /* found by it */
 	struct sync_note notes[SYNC_NOTES_MAX];
@@ -60,6 +65,7 @@ struct sync {
 	int fails; /* in a row */
 	bool paused, stopped;
 	struct sync_push *pushes;
+	struct pulling *pulls; /* pull.c: on their way, the newest first */
 };
 
 /* -1 with a message in `why`. */
@@ -110,7 +116,13 @@ void sync_walk_on(evutil_socket_t, short what, void *sync);
 char *sync_path(const struct sync *, const char *path);
 void sync_enqueue(struct sync *, struct file *); /* unless it is queued already */
 void sync_append(struct sync *, struct file *);
-void sync_wake(struct sync *); /* whoever need wait no longer */
+void sync_again(struct sync *, struct file *); /* once more, when its sending is over */
+void sync_wake(struct sync *);                 /* whoever need wait no longer */
 void sync_pump(struct sync *);
 void sync_look(struct sync *, struct file *, const struct stat *); /* notes how it looks now */
 void sync_etag(struct file *, const char *etag, size_t n);
+void sync_count(struct sync *, struct file *,
+		int64_t n); /* storage has, or may have, n bytes of it */
+void sync_drop(struct sync *, struct file *);
+/* pull.c: it was stored or deleted: what is on its way from storage may be older. */
+void sync_crossed(struct sync *, const char *path);

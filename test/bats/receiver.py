@@ -8,13 +8,26 @@ DIRECTORY/logs/      long logs, as ID.STREAM
 DIRECTORY/calls      one JSON line per call: {"method", "path", "token", "body", "at"}
 DIRECTORY/answers    optional JSON: {"result": 503, "container_ready": 409, "heartbeat": {"cancel": ["id"]}};
                      a number is the status, an object is the body of a 200
+                     "faults": [{"method", "path", "do", "s", "status", "p"}]: the first whose regular expressions
+                     match decides, with probability p, how a file call goes wrong. do:
+                       status  answers that without doing anything, s seconds later
+                       early   the same before it has read the body, and closes
+                       cut     closes when half of the body has come
+                       lost    does it, but does not answer
+                       half    answers with half of the body it announced
+                       slow    does it s seconds later
+                       late    does it, and answers s seconds later
+                     A call with the header X-Client is no executor's: nothing goes wrong with it.
 """
 import hashlib
 import http.server
 import json
 import os
+import random
+import re
 import socketserver
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -27,6 +40,13 @@ def planned(word):
             return json.load(f).get(word)
     except (OSError, ValueError):
         return None
+
+
+def fault(method, path):
+    for rule in planned("faults") or []:
+        if re.search(rule.get("method", ""), method) and re.search(rule.get("path", ""), urllib.parse.unquote(path)):
+            return rule if random.random() < rule.get("p", 1) else {}
+    return {}
 
 
 def place(name):
@@ -44,6 +64,14 @@ def names():
         if entry.name.endswith(".name") and os.path.exists(entry.path[:-5]):
             with open(entry.path, encoding="utf-8") as f:
                 yield f.read()
+
+
+def taken(name):
+    """A file stands where the name needs a directory, or the other way round."""
+    return any(n.startswith(name + "/") or name.startswith(n + "/") for n in names())
+
+
+LOCK = threading.Lock()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,11 +107,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with open(os.path.join(DIRECTORY, "calls"), "a", encoding="utf-8") as f:
             f.write(line + "\n")
 
-    def files(self):
+    def files(self, raw):
         """The file routes and long logs; None: no such path."""
         path, _, query = self.path.partition("?")
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.command == "PUT" and path.endswith("/output"):
             name = os.path.join(DIRECTORY, "logs", path.split("/")[3] + "." + query["stream"])
             end = os.path.getsize(name) if os.path.exists(name) else 0
@@ -117,6 +144,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if os.path.exists(full):
                 os.unlink(full)
             return 204, b""
+        if taken(name):
+            return 409, {}
         new = not os.path.exists(full)
         with open(full + ".part", "wb") as f:
             f.write(raw)
@@ -125,10 +154,46 @@ class Handler(http.server.BaseHTTPRequestHandler):
         os.rename(full + ".part", full)
         return 201 if new else 200, {"etag": etag(name), "checksum": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
 
+    def answer_half(self, status, body, headers=()):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:len(body) // 2])
+
+    def file_call(self):
+        rule = {} if self.headers.get("X-Client") else fault(self.command, self.path)
+        do, size = rule.get("do"), int(self.headers.get("Content-Length", 0))
+        if do in ("status", "early"):
+            if do == "status":
+                self.rfile.read(size)
+            self.note(rule["status"], size)
+            time.sleep(rule.get("s", 0))
+            self.answer(rule["status"], {})
+            return
+        raw = self.rfile.read(size // 2 if do == "cut" else size)
+        if do == "cut" or len(raw) < size:
+            self.note(0, size)
+            return
+        if do == "slow":
+            self.note(0, size)
+            time.sleep(rule["s"])
+        with LOCK:
+            answer = self.files(raw) or (404, {})
+        self.note(answer[0], size)
+        if do == "late":
+            time.sleep(rule["s"])
+        if do == "half" and isinstance(answer[1], bytes) and len(answer[1]) > 1:
+            self.answer_half(*answer)
+        elif do != "lost":
+            self.answer(*answer)
+
     def do_PUT(self):
-        answer = self.files()
-        self.note(answer[0] if answer else 404, int(self.headers.get("Content-Length", 0)))
-        self.answer(*(answer or (404, {})))
+        try:
+            self.file_call()
+        except OSError:
+            self.close_connection = True  # the executor has hung up
 
     do_GET = do_DELETE = do_PUT
 
