@@ -187,7 +187,7 @@ EOF
 	ex_launch SANDBOX_EXECUTOR_PULL=1
 	poll 5 ex_listens
 	ex_stop
-	[ "$ex_exit" = 143 ]
+	[ "$ex_exit" = 143 ] || { cat "$EX/log" >&2; return 1; }
 }
 
 @test "SIGTERM while the control plane is silent: the end comes in time" {
@@ -198,7 +198,7 @@ EOF
 	from=$(now_ms)
 	ex_stop
 	kill -CONT "$(cat "$EX/receiver.pid")"
-	[ "$ex_exit" = 143 ]
+	[ "$ex_exit" = 143 ] || { cat "$EX/log" >&2; return 1; }
 	[ $(($(now_ms) - from)) -lt 10000 ]
 	[ -n "$(ls "$EX/state/spool")" ]
 }
