@@ -263,7 +263,7 @@ void report_ended(struct job *j)
 /* ---- end ---- */
 
 static void (*exit_done)(void);
-static struct event *exit_timer;
+static struct event *exit_timer, *exit_limit;
 static int64_t exit_until;
 
 #define EXIT_S 8 /* of the 10 s that CONTRACT 10.3 gives the whole end */
@@ -309,7 +309,6 @@ static void tell_exit(evutil_socket_t fd, short what, void *arg)
 void report_exit(void (*done)(void))
 {
 	struct timeval now_tv = { 0 }, late = { .tv_sec = EXIT_S };
-	struct event *limit;
 
 	if (!base) { /* everything in storage was not here yet: nobody knows of this life */
 		done();
@@ -317,12 +316,13 @@ void report_exit(void (*done)(void))
 	}
 	exit_done = done;
 	exit_until = clock_ms() + 3000; /* of those 8 s */
-	limit = evtimer_new(base, on_exit_late, NULL);
+	exit_limit = evtimer_new(base, on_exit_late, NULL);
 	for (struct job *j = jobs->list; j; j = j->next)
 		if (j->state == JOB_ENDED && j->deliver)
 			event_add(j->deliver, &now_tv);
 	exit_timer = evtimer_new(base, tell_exit, NULL);
-	if (!exit_timer || !limit || event_add(exit_timer, &now_tv) || event_add(limit, &late))
+	if (!exit_timer || !exit_limit || event_add(exit_timer, &now_tv) ||
+	    event_add(exit_limit, &late))
 		done();
 }
 

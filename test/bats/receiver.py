@@ -66,9 +66,15 @@ def names():
                 yield f.read()
 
 
+BELOW = {}  # directory: the names that were ever stored below it
+
+
 def taken(name):
     """A file stands where the name needs a directory, or the other way round."""
-    return any(n.startswith(name + "/") or name.startswith(n + "/") for n in names())
+    above = [name[:i] for i, c in enumerate(name) if c == "/"]
+    for directory in above:
+        BELOW.setdefault(directory, set()).add(name)
+    return any(os.path.exists(place(n)) for n in above) or any(os.path.exists(place(n)) for n in BELOW.get(name, ()))
 
 
 LOCK = threading.Lock()
