@@ -101,4 +101,5 @@ def main(argv):
         create(api, argv[3], int(argv[4]), argv[5:])
 
 
-main(sys.argv)
+if __name__ == "__main__":
+    main(sys.argv)

@@ -61,8 +61,14 @@ class Files:
         self.base = f"/api/v1/sessions/{session}/files/"
 
     def call(self, method, name, body=None):
-        self.conn.request(method, self.base + name, body)
-        answer = self.conn.getresponse()
+        try:
+            self.conn.request(method, self.base + name, body)
+            answer = self.conn.getresponse()
+        except (http.client.HTTPException, OSError):
+            # A web server ends a connection after so many requests.
+            self.conn.close()
+            self.conn.request(method, self.base + name, body)
+            answer = self.conn.getresponse()
         data = answer.read()
         if answer.status == 307:
             # A large file comes from the store itself.

@@ -15,7 +15,7 @@ teardown_file() { stop_stack; }
 
 s3_server() { "$TOP/tools/s3" "$@"; }
 s3_down() { s3_server down "$STACK/s/s3"; }
-s3_up() { s3_server up "$STACK/s/s3" "${S3_PORT:-$(sed -n 's/^endpoint = .*://p' "$CONFIG")}" bluestore; }
+s3_up() { s3_server up "$STACK/s/s3" "$(sed -n 's/^S3_ENDPOINT=.*://p' "$STACK/s/s3/env")" bluestore; }
 
 # put PATH FILE, get PATH (the bytes in $BATS_TEST_TMPDIR/body.last): PATH encoded
 put() { api PUT "/sessions/$S/files/$1" -H 'Content-Type: application/octet-stream' -T "$2"; }
@@ -133,7 +133,7 @@ os.makedirs("h", exist_ok=True); os.chdir("h")
 os.symlink("/etc/passwd", "passwd"); os.symlink("/var/lib/sandbox-executor/token", "token"); os.symlink("..", "up"); os.symlink("real", "link")
 open("real", "w").write("real"); os.mkfifo("fifo"); socket.socket(socket.AF_UNIX).bind("socket")
 f = open("sparse", "wb"); f.truncate(200 << 20); f.seek(100 << 20); f.write(b"x"); f.close()
-os.makedirs("deep/" * 200); open("deep/" * 200 + "end", "w").write("end")
+os.makedirs("deep/" * 180); open("deep/" * 180 + "end", "w").write("end")
 os.mkdir("closed"); open("closed/f", "w").write("x")' '{"timeout":60}'
 	expect .status completed
 	[ "$(listed h | wc -l)" = 4 ]
@@ -175,12 +175,12 @@ for i in range(50000):
 	S=$id
 	run_code shell 'head -c 150M /dev/zero >a; echo small >b' '{"timeout":60}'
 	expect .status completed
-	run_code shell 'head -c 150M /dev/zero >c' '{"timeout":60}'
+	run_code shell 'head -c 80M /dev/zero >c; head -c 80M /dev/zero >d; true' '{"timeout":60}'
 	expect .ended_reason disk_quota
-	[[ $(jqb .error_message) == *"'c'"* ]]
-	[ "$(listed | xargs)" = 'a b' ]
+	[[ $(jqb .error_message) == *"'d' (the session's disk is full)"* ]]
+	[ "$(listed | xargs)" = 'a b c' ]
 	head -c 120000000 /dev/zero >"$BATS_TEST_TMPDIR/f"
-	put d "$BATS_TEST_TMPDIR/f"
+	put e "$BATS_TEST_TMPDIR/f"
 	expect_code 413
 	expect .error_code Sandbox.QuotaExceeded
 	api DELETE "/sessions/$S"
