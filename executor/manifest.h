@@ -29,6 +29,7 @@ struct file {
 	int tries;
 	enum file_state state;
 	bool queued;
+	bool alone;      /* not in a batch: that was refused */
 	bool again;      /* found changed while it was being sent */
 	bool mixed;      /* storage's version was put here while it was being sent */
 	bool unsure;     /* it may have changed in the very tick it was looked at */

@@ -124,5 +124,24 @@ void sync_etag(struct file *, const char *etag, size_t n);
 void sync_count(struct sync *, struct file *,
 		int64_t n); /* storage has, or may have, n bytes of it */
 void sync_drop(struct sync *, struct file *);
+void sync_put_back(struct sync *, struct file *); /* into the queue, by its ticket */
+struct file *sync_pop(struct sync *);             /* there must be one */
+void sync_settle(struct sync *, struct file *);   /* its sending is over */
+void sync_refuse(struct file *, const char *why);
+void sync_back_off(struct sync *, int status);    /* nothing is sent for a while */
+int sync_take_off(struct sync *, int64_t ticket); /* a slot of `flying`; there must be one */
+
+/* store.c: one file. The state says what became of it when it could not be sent. */
+void store_put(struct sync *, struct file *);
+void store_delete(struct sync *, struct file *);
+/* As it is now; -1: what is to be done with it was done. */
+int store_open(struct sync *, struct file *, struct stat *);
+/* Storage has `size` bytes of it; the answer's object tells etag and checksum. */
+void store_done(struct sync *, struct file *, int64_t size, struct json_object *);
+
+/* batch.c: new small files, several in one call: this one and what follows in the queue. */
+bool batch_takes(const struct file *);
+void batch_put(struct sync *, struct file *);
+
 /* pull.c: it was stored or deleted: what is on its way from storage may be older. */
 void sync_crossed(struct sync *, const char *path);

@@ -18,7 +18,8 @@ handler_fn upload_file, put_file, delete_file, move_file;
 /* files_read.c */
 handler_fn list_files, get_file;
 /* files_internal.c */
-handler_fn internal_list_files, internal_get_file, internal_put_file, internal_delete_file;
+handler_fn internal_list_files, internal_get_file, internal_put_file, internal_delete_file,
+	internal_put_small;
 /* template.c */
 handler_fn create_template, list_templates, get_template, list_template_versions, update_template,
 	delete_template;

@@ -51,6 +51,7 @@ const struct route routes[] = {
 	{ "POST",   I1 "/container_exited",            container_gone,         ROUTE_INTERNAL | ROUTE_JSON, BODY_SMALL, NULL },
 	{ "POST",   I1 "/heartbeat",                   session_heartbeat,      ROUTE_INTERNAL | ROUTE_JSON, BODY_SMALL, NULL },
 	{ "GET",    I1 "/files",                       internal_list_files,    ROUTE_INTERNAL, BODY_NONE, NULL },
+	{ "POST",   I1 "/files",                       internal_put_small,     ROUTE_INTERNAL | ROUTE_RAW, BODY_RESULT, NULL },
 	{ "GET",    I1 "/files/{path*}",               internal_get_file,      ROUTE_INTERNAL, BODY_NONE, NULL },
 	{ "PUT",    I1 "/files/{path*}",               internal_put_file,      ROUTE_INTERNAL | ROUTE_RAW, BODY_FILE, NULL },
 	{ "DELETE", I1 "/files/{path*}",               internal_delete_file,   ROUTE_INTERNAL, BODY_NONE, NULL },

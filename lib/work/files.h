@@ -42,6 +42,20 @@ struct files_made {
 int files_put(struct work *, const struct files_put *, struct files_made *, struct arena *,
 	      struct fault *) MUST_CHECK;
 
+/*
+ * Several new small files from an executor, which knows that storage has none of these names: one reservation, no look at
+ * each. Should there be one all the same, the sum is too high until it is counted anew. 0: all are stored. -1: maybe some;
+ * they may be sent again. QUOTA_EXCEEDED is not counted anew.
+ */
+struct files_small {
+	const char *path, *data;
+	size_t n;
+	struct s3_object object; /* as stored */
+	char sha256[S3_SHA256_SZ];
+};
+int files_put_small(struct work *, const char *session_id, struct files_small *, size_t n,
+		    struct arena *, struct fault *) MUST_CHECK;
+
 /* 1 deleted, 0 was not there, whatever if_match says. if_match NULL: whatever it is. *running: as in files_made. */
 int files_remove(struct work *, const char *session_id, const char *path, const char *if_match,
 		 bool *running, struct arena *, struct fault *) MUST_CHECK;

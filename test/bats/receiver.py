@@ -18,6 +18,7 @@ DIRECTORY/answers    optional JSON: {"result": 503, "container_ready": 409, "hea
                        slow    does it s seconds later
                        late    does it, and answers s seconds later
                      A call with the header X-Client is no executor's: nothing goes wrong with it.
+                     Several small files in one POST count as a PUT of each; they share what goes wrong.
 """
 import hashlib
 import http.server
@@ -77,11 +78,74 @@ def taken(name):
     return any(os.path.exists(place(n)) for n in above) or any(os.path.exists(place(n)) for n in BELOW.get(name, ()))
 
 
+def store(name, raw):
+    full = place(name)
+    with open(full + ".part", "wb") as f:
+        f.write(raw)
+    with open(full + ".name", "w", encoding="utf-8") as f:
+        f.write(name)
+    os.rename(full + ".part", full)
+    return {"path": name, "etag": etag(name), "checksum": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
+
+
+def records(raw):
+    """Of a batch: {"path":…,"size":N}, a newline, N bytes; and the next."""
+    while raw:
+        head, _, raw = raw.partition(b"\n")
+        head = json.loads(head)
+        yield head["path"], raw[:head["size"]]
+        raw = raw[head["size"]:]
+
+
 LOCK = threading.Lock()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def batch(self, raw):
+        files = list(records(raw))
+        plan = planned("files")
+        with LOCK:
+            if isinstance(plan, int):
+                status, body = plan, {}
+            elif any(taken(name) for name, _ in files):
+                status, body = 409, {}
+            else:
+                status, body = 200, {"files": [store(name, data) for name, data in files]}
+        base, self.command = self.path, "PUT"
+        for name, data in files:
+            self.path = base + "/" + urllib.parse.quote(name)
+            self.note(201 if status == 200 else status, len(data))
+        return status, body
+
+    def batch_call(self):
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        rules = [fault("PUT", self.path + "/" + urllib.parse.quote(name)) for name, _ in records(raw)]
+        rule = next((r for r in rules if r), {})
+        do = rule.get("do")
+        if do in ("status", "early"):
+            time.sleep(rule.get("s", 0))
+            for name, data in records(raw):
+                self.note(rule["status"], len(data))
+            self.answer(rule["status"], {})
+            return
+        if do == "cut":
+            return
+        if do == "slow":
+            self.note(0, len(raw))
+            time.sleep(rule["s"])
+        answer = self.batch(raw)
+        if do == "late":
+            time.sleep(rule["s"])
+        if do != "lost":
+            self.answer(*answer)
+
     def do_POST(self):
+        if self.path.endswith("/files"):
+            try:
+                self.batch_call()
+            except OSError:
+                self.close_connection = True
+            return
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         word = self.path.rsplit("/", 1)[-1]
         plan = planned(word)
@@ -153,12 +217,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if taken(name):
             return 409, {}
         new = not os.path.exists(full)
-        with open(full + ".part", "wb") as f:
-            f.write(raw)
-        with open(full + ".name", "w", encoding="utf-8") as f:
-            f.write(name)
-        os.rename(full + ".part", full)
-        return 201 if new else 200, {"etag": etag(name), "checksum": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
+        return 201 if new else 200, store(name, raw)
 
     def answer_half(self, status, body, headers=()):
         self.send_response(status)
