@@ -29,7 +29,7 @@ struct listing {
 	const char *root;
 	struct arena *a; /* of one page */
 	char after[1025];
-	int64_t count, limit; /* limit 0: all; else a page or so: `more` tells */
+	int64_t count;
 	bool more;
 };
 
@@ -69,7 +69,6 @@ static int read_page(struct listing *l, struct s3_object **page, struct fault *f
 static int stream_list(struct listing *l, struct fault *f)
 {
 	struct s3_object *page;
-	const char *tail;
 	int n = read_page(l, &page, f);
 
 	if (n < 0)
@@ -81,31 +80,25 @@ static int stream_list(struct listing *l, struct fault *f)
 		for (int i = 0; i < n; i++)
 			if (write_one(l, &page[i]) < 0)
 				return 0;
-		if (n == 0 || !l->more || (l->limit && l->count >= l->limit))
+		if (n == 0 || !l->more)
 			break;
 		if ((n = read_page(l, &page, f)) < 0)
 			return 0;
 	}
-	tail = arena_printf(l->r->a, "],\"has_more\":%s}", l->more ? "true" : "false");
-	if (!tail || req_stream_write(l->r, tail, strlen(tail)) < 0)
+	if (req_stream_write(l->r, "]}", 2) < 0)
 		log_debug("files.list_cut", I("files", l->count));
 	return 0;
 }
 
 int internal_list_files(struct req *r, struct fault *f)
 {
-	struct jsn_check c = { .a = r->a, .where = "query" };
-	const char *after = req_query(r, "after");
 	struct listing l = { .r = r };
 	struct session s;
 	int rc;
 
-	l.limit = req_query_int(r, &c, "limit", 0, 0, INT32_MAX);
-	if (jsn_done(&c, f) < 0 || session_of(r, &s, f) < 0 || !(l.s3 = files_s3(&r->t->work, f)))
+	if (session_of(r, &s, f) < 0 || !(l.s3 = files_s3(&r->t->work, f)))
 		return -1;
 	l.root = files_prefix(s.id, r->a);
-	if (l.root && after)
-		snprintf(l.after, sizeof(l.after), "%s%s", l.root, after);
 	l.a = arena_new(PAGE_BYTES);
 	rc = l.root && l.a ? stream_list(&l, f) : fault_set(f, FAULT_INTERNAL, "request memory");
 	arena_free(l.a);

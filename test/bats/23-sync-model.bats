@@ -24,7 +24,7 @@ model() {
 
 # ---- words ----
 
-faults() { printf '{"faults": [%s]}' "$1" >"$EX/calls.d/answers.new"; mv "$EX/calls.d/answers.new" "$EX/calls.d/answers"; }
+faults() { printf '{"result": 503, "faults": [%s]}' "$1" >"$EX/calls.d/answers.new"; mv "$EX/calls.d/answers.new" "$EX/calls.d/answers"; }
 kept() { printf '%s/calls.d/files/%s' "$EX" "$(printf '%s' "$1" | sha1sum | cut -d' ' -f1)"; }
 stored() { cat "$(kept "$1")"; }
 in_storage() { [ -e "$(kept "$1")" ]; }
