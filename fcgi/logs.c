@@ -86,9 +86,14 @@ static int store(struct req *r, const struct log_id *l, const struct execution_b
 {
 	int64_t next;
 	bool kept = true;
-	int rc = logs_append(&r->t->work, l, after, body, r, &next, f);
+	int rc;
 
-	if (rc < 0)
+	if (req_body_length(r) == 0) {
+		if (logs_end(&r->t->work, l, &next, f) < 0)
+			return -1;
+		return next == after ? answer(r, "nothing", next, f) : elsewhere(next, f);
+	}
+	if ((rc = logs_append(&r->t->work, l, after, body, r, &next, f)) < 0)
 		return -1;
 	/* Not the end: also what an answer that was lost looks like, and perhaps the note as well. */
 	if (rc > 0 && (x->log_prefix || !next))
