@@ -197,8 +197,8 @@ keys() { s3 GET "?list-type=2&prefix=${1//\//%2F}" | grep -o '<Key>[^<]*' | cut 
 
 # ---- real code ----
 
-spooled() { find "$STACK"/s/state/"$DEPLOYMENT-$1" -path '*spool*' -name "*$2*" 2>/dev/null; }
-none_spooled() { [ -z "$(spooled "$1" "$2")" ]; }
+spool() { echo "$STACK/s/state/$DEPLOYMENT-$1/state/spool"; }
+none_spooled() { [ -z "$(find "$(spool "$1")" -name "$2*")" ]; }
 
 @test "long output of real code: stored before its result is seen, forgotten by the executor, gone with the session" {
 	local x
@@ -208,6 +208,7 @@ none_spooled() { [ -z "$(spooled "$1" "$2")" ]; }
 	expect '[.status, .stdout_truncated, .stderr_truncated, .stdout_bytes] | tojson' '["completed",true,true,3000000]'
 	x=$(jqb .id)
 	keys "logs/real/$x/1/stdout/" | grep -q .
+	[ -d "$(spool real)" ]
 	poll 10 none_spooled real "$x"
 	api GET "/executions/$x/output"
 	is 0 3000000
