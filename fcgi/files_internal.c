@@ -9,6 +9,7 @@
 #include "handlers.h"
 #include "internal.h"
 
+#define KEY_SZ     1025               /* S3's limit, and NUL */
 #define PAGE       1000               /* keys of one answer; S3 */
 #define PAGE_BYTES ((size_t)16 << 20) /* such a page: as XML, as rows, as JSON */
 
@@ -21,15 +22,15 @@ static int session_of(struct req *r, struct session *s, struct fault *f)
 	return 0;
 }
 
-/* ---- GET /internal/sessions/{id}/files ---- */
+/* ---- GET /internal/sessions/{id}/files: all, or `limit` of them after the path `after` ---- */
 
 struct listing {
 	struct req *r;
 	struct s3 *s3;
 	const char *root;
 	struct arena *a; /* of one page */
-	char after[1025];
-	int64_t count;
+	char after[KEY_SZ];
+	int64_t count, limit;
 	bool more;
 };
 
@@ -69,6 +70,7 @@ static int read_page(struct listing *l, struct s3_object **page, struct fault *f
 static int stream_list(struct listing *l, struct fault *f)
 {
 	struct s3_object *page;
+	const char *tail;
 	int n = read_page(l, &page, f);
 
 	if (n < 0)
@@ -77,28 +79,38 @@ static int stream_list(struct listing *l, struct fault *f)
 	if (req_stream_write(l->r, "{\"files\":[", 10) < 0)
 		return 0;
 	for (;;) {
-		for (int i = 0; i < n; i++)
+		int i = 0;
+
+		for (; i < n && l->count < l->limit; i++)
 			if (write_one(l, &page[i]) < 0)
 				return 0;
-		if (n == 0 || !l->more)
+		l->more = l->more || i < n;
+		if (n == 0 || !l->more || l->count == l->limit)
 			break;
 		if ((n = read_page(l, &page, f)) < 0)
 			return 0;
 	}
-	if (req_stream_write(l->r, "]}", 2) < 0)
+	tail = l->more ? "],\"has_more\":true}" : "],\"has_more\":false}";
+	if (req_stream_write(l->r, tail, strlen(tail)) < 0)
 		log_debug("files.list_cut", I("files", l->count));
 	return 0;
 }
 
 int internal_list_files(struct req *r, struct fault *f)
 {
-	struct listing l = { .r = r };
+	struct jsn_check c = { .a = r->a, .where = "query" };
+	struct listing l = { .r = r,
+			     .limit = req_query_int(r, &c, "limit", INT64_MAX, 1, INT64_MAX) };
+	const char *after = req_query(r, "after");
 	struct session s;
 	int rc;
 
-	if (session_of(r, &s, f) < 0 || !(l.s3 = files_s3(&r->t->work, f)))
+	if (jsn_done(&c, f) < 0 || (!str_empty(after) && !files_path(r, after, "after", f)) ||
+	    session_of(r, &s, f) < 0 || !(l.s3 = files_s3(&r->t->work, f)))
 		return -1;
 	l.root = files_prefix(s.id, r->a);
+	if (!str_empty(after) && l.root)
+		snprintf(l.after, sizeof(l.after), "%s%s", l.root, after);
 	l.a = arena_new(PAGE_BYTES);
 	rc = l.root && l.a ? stream_list(&l, f) : fault_set(f, FAULT_INTERNAL, "request memory");
 	arena_free(l.a);
@@ -115,6 +127,14 @@ int internal_get_file(struct req *r, struct fault *f)
 	if (!path || session_of(r, &s, f) < 0)
 		return -1;
 	return files_send(r, s.id, path, false, f);
+}
+
+/* An executor takes a 409 as final: of a file that a client is writing it is none. */
+static int try_again(struct fault *f)
+{
+	if (fault_is(f, FAULT_CONFLICT_RETRY))
+		fault_set(f, FAULT_BUSY, "the file is being written by another call");
+	return -1;
 }
 
 static ssize_t body_source(void *arg, char *buf, size_t n, struct fault *f)
@@ -155,7 +175,7 @@ int internal_put_file(struct req *r, struct fault *f)
 		return -1;
 	p.session_id = s.id;
 	if (files_put(&r->t->work, &p, &made, r->a, f) < 0)
-		return -1;
+		return try_again(f);
 	o = jsn_str(json_object_new_object(), "message", "stored");
 	o = jsn_str(o, "path", p.path);
 	o = jsn_int(o, "size", made.object.size);
@@ -170,8 +190,9 @@ int internal_delete_file(struct req *r, struct fault *f)
 	struct session s;
 	bool running;
 
-	if (!path || files_conditions(r, &if_match, &none, f) < 0 || session_of(r, &s, f) < 0 ||
-	    files_remove(&r->t->work, s.id, path, if_match, &running, r->a, f) < 0)
+	if (!path || files_conditions(r, &if_match, &none, f) < 0 || session_of(r, &s, f) < 0)
 		return -1;
+	if (files_remove(&r->t->work, s.id, path, if_match, &running, r->a, f) < 0)
+		return try_again(f);
 	return req_empty(r, 204);
 }

@@ -10,7 +10,6 @@ setup_file() {
 	start_stack
 	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR new_session '{"id":"f"}'
 	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR new_session '{"id":"fo"}'
-	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3)"	# XXX
 }
 
 teardown_file() { stop_stack; }

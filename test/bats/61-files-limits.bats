@@ -9,7 +9,6 @@ setup_file() {
 	printf '[server]\nworkers = 2\n' >"$CONF_EXTRA"
 	start_stack
 	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR new_session '{"id":"f","disk":"256Mi"}'
-	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3)"	# XXX
 	head -c 104857600 /dev/urandom >"$BATS_FILE_TMPDIR/100m"
 }
 
@@ -198,7 +197,6 @@ cut_off() {
 	for server in apache caddy cgi; do
 		SERVER=$server start_stack
 		new_session '{"id":"f"}' >/dev/null
-		sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3)"	# XXX
 		put f 30m <(head -c 31457280 "$big") -H 'Transfer-Encoding: chunked'
 		expect_code 201
 		expect .size 31457280
@@ -271,7 +269,6 @@ cut_off() {
 	unset S3_ENDPOINT S3_KEY S3_SECRET	# one of its own
 	start_stack
 	new_session '{"id":"f"}' >/dev/null
-	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3)"	# XXX
 	put_text f kept old
 	before=$(used f)
 	s3 down "$STACK/s/s3"
