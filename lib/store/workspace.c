@@ -19,7 +19,7 @@ static const struct query Q_EXPIRE = {
 };
 static const struct query Q_OWNER = {
 	"workspace.owner",
-	"SELECT lease_owner FROM workspace_write WHERE session_id = ? AND path_hash = ?"
+	"SELECT lease_owner FROM workspace_write WHERE session_id = ? AND path_hash = ? AND lease_until >= UTC_TIMESTAMP(3)"
 };
 static const struct query Q_DROP = {
 	"workspace.drop",
@@ -40,11 +40,18 @@ struct claiming {
 	struct arena *a;
 };
 
-/* The session's row is locked first, by every writer: its claims are made and ended one after the other. */
-static int claim_tx(struct db *db, void *arg, struct fault *f)
+static int find_other(struct db *db, struct claiming *x, struct fault *f)
 {
 	static const struct db_col cols[] = { { DB_STR, 0, 0 } };
 	static const struct db_map map = { cols, 1, sizeof(const char *) };
+
+	return db_rows(db, &Q_OWNER, VALS(VSTR(x->session_id), VBLOB(x->hash, DIGEST_SZ)), &map,
+		       &x->other, 1, x->a, f);
+}
+
+/* The session's row is locked first, by every writer: its claims are made and ended one after the other. */
+static int claim_tx(struct db *db, void *arg, struct fault *f)
+{
 	struct claiming *x = arg;
 	struct session s;
 	int64_t n = session_touch(db, x->cf, x->session_id, INT64_MIN, f);
@@ -62,10 +69,7 @@ static int claim_tx(struct db *db, void *arg, struct fault *f)
 		x->claim = db_insert_id(db);
 	if (n != 0)
 		return n < 0 ? -1 : 1;
-	return db_rows(db, &Q_OWNER, VALS(VSTR(x->session_id), VBLOB(x->hash, DIGEST_SZ)), &map,
-		       &x->other, 1, x->a, f) < 0
-		       ? -1
-		       : 0;
+	return find_other(db, x, f) < 0 ? -1 : 0;
 }
 
 int workspace_claim(struct db *db, const struct conf *cf, const char *session_id, const char *path,
@@ -81,7 +85,9 @@ int workspace_claim(struct db *db, const struct conf *cf, const char *session_id
 	int rc;
 
 	digest_sha256(path, strlen(path), hash);
-	rc = db_tx(db, claim_tx, &x, f);
+	/* Those who wait for another only look, most of the time. */
+	if ((rc = find_other(db, &x, f)) >= 0)
+		rc = rc ? 0 : db_tx(db, claim_tx, &x, f);
 	*claim = x.claim;
 	*other = x.other;
 	return rc;

@@ -10,7 +10,7 @@
 #include "../store/garbage.h"
 
 #define CLAIM_WAIT_MS 30000 /* as long as an executor may be silent (CONTRACT 2) */
-#define NAP_MAX_MS    200
+#define NAP_MAX_MS    50
 #define KEY_MAX       1024 /* bytes; S3 */
 #define PAGE          1000 /* keys of one answer; S3 */
 #define PAGES_MAX     1000

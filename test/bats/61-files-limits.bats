@@ -271,7 +271,7 @@ cut_off() {
 	new_session '{"id":"f"}' >/dev/null
 	put_text f kept old
 	before=$(used f)
-	s3 down "$STACK/s/s3"
+	"$TOP/tools/s3" down "$STACK/s/s3"
 	for m in "PUT /sessions/f/files/kept" "PUT /sessions/f/files/new" "GET /sessions/f/files/kept" "GET /sessions/f/files" \
 		"DELETE /sessions/f/files/kept"; do
 		# shellcheck disable=SC2086
