@@ -50,7 +50,8 @@ static int put_whole(void *arg, int64_t size, const char sha256[S3_SHA256_SZ], s
 				 (long long)size, (long long)u->p->length);
 	if (u->p->sha256 && strcmp(u->p->sha256, sha256))
 		return fault_set(f, FAULT_REFUSED, "the bytes' SHA-256 is %s", sha256);
-	if (extend(u, f) < 0)
+	/* Nobody takes a claim over before its lease has run out. */
+	if (clock_ms() - u->refreshed_ms > REFRESH_MS && extend(u, f) < 0)
 		return -1;
 	u->whole = true;
 	return 0;

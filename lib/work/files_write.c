@@ -159,6 +159,25 @@ int files_write_place(struct files_write *x, struct fault *f)
 
 /* ---- room ---- */
 
+/* One page of what is below `prefix`: its sizes onto *sum; *more, and after which key. */
+static int count_page(struct s3 *s3, const char *prefix, char after[KEY_MAX + 1], int64_t *sum,
+		      bool *more, struct arena *a, struct fault *f)
+{
+	struct s3_object *o = arena_alloc(a, PAGE * sizeof(*o));
+	int n;
+
+	if (!o)
+		return fault_set(f, FAULT_INTERNAL, "request memory");
+	if ((n = s3_list(s3, prefix, *after ? after : NULL, o, PAGE, more, a, f)) < 0)
+		return -1;
+	for (int i = 0; i < n; i++)
+		*sum += o[i].size;
+	if (n > 0)
+		snprintf(after, KEY_MAX + 1, "%s", o[n - 1].key);
+	*more = *more && n > 0;
+	return 0;
+}
+
 /* The sum of all sizes below a prefix; -1. */
 static int64_t count_bytes(struct s3 *s3, const char *prefix, struct fault *f)
 {
@@ -166,25 +185,15 @@ static int64_t count_bytes(struct s3 *s3, const char *prefix, struct fault *f)
 	char after[KEY_MAX + 1] = "";
 	int64_t sum = 0;
 	bool more = true;
+	int rc = a ? 0 : fault_set(f, FAULT_INTERNAL, "request memory");
 
-	for (int page = 0; more && sum >= 0; page++) {
-		struct s3_object *o = a ? arena_alloc(a, PAGE * sizeof(*o)) : NULL;
-		int n = o && page < PAGES_MAX
-				? s3_list(s3, prefix, *after ? after : NULL, o, PAGE, &more, a, f)
-				: fault_set(f, FAULT_INTERNAL, "request memory");
-
-		for (int i = 0; i < n; i++)
-			sum += o[i].size;
-		if (n < 0)
-			sum = -1;
-		else if (n > 0)
-			snprintf(after, sizeof(after), "%s", o[n - 1].key);
-		more = more && n > 0;
-		if (a)
-			arena_reset(a);
+	for (int page = 0; more && rc == 0; page++) {
+		rc = page < PAGES_MAX ? count_page(s3, prefix, after, &sum, &more, a, f)
+				      : fault_set(f, FAULT_INTERNAL, "too many files to count");
+		arena_reset(a);
 	}
 	arena_free(a);
-	return sum;
+	return rc < 0 ? -1 : sum;
 }
 
 /* Whoever died between storing and settling left the sum too high. 1 counted, 0 not (counted a moment ago, or all in motion). */

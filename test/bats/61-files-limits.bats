@@ -96,7 +96,8 @@ cut_off() {
 
 @test "over the disk is 413 with limit, used and requested, and leaves no trace" {
 	put_text f small 12345
-	local before=$(used f)
+	local before
+	before=$(used f)
 	put f q1 "$big"
 	put f q2 "$big"
 	expect_code 201
