@@ -95,6 +95,8 @@ static int run_handler(struct req *r, struct fault *f)
 	}
 	if (r->route->flags & ROUTE_IDEM)
 		rc = idem_begin(r, f);
+	if (slow) /* it may wait for others: not with a connection */
+		req_db_done(r);
 	if (rc == 0) {
 		rc = r->route->fn(r, f);
 		idem_end(r, f);
@@ -110,6 +112,7 @@ static int read_body(struct req *r, struct fault *f)
 
 	if (r->route->body == BODY_NONE)
 		return 0;
+	req_db_done(r); /* a client may take its time to send */
 	if (r->route->flags & ROUTE_RAW)
 		return req_body_begin(r, max, f);
 	return req_read_body(r, (size_t)max, f);
