@@ -253,3 +253,24 @@ result() { jq -cn --argjson x "${1:-{\}}" '{status: "completed", attempt: 1, exi
 		{"exit_code":137,"exited_at":"$now","exit_reason":"oom_killed"}|failed|oom|oom
 	END
 }
+
+@test "a session that becomes ready is told once whether files changed meanwhile, and again when it asks again" {
+	local id ready
+	id=$(new_session)
+	ready="{\"container_id\":\"$DEPLOYMENT-$id\",\"isolation\":{\"level\":\"strict\"}}"
+	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3) WHERE id = '$id'"
+	as "$id" POST "/sessions/$id/container_ready" "$ready"
+	expect_code 200
+	expect '[.pull, .layer] | tojson' '[false,null]'
+	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3) WHERE id = '$id'"
+	api PUT "/sessions/$id/files/early" --data-binary x
+	expect_code 201
+	as "$id" POST "/sessions/$id/container_ready" "$ready"
+	expect .pull true
+	as "$id" POST "/sessions/$id/container_ready" "$ready"	# the first answer may be lost
+	expect .pull true
+	sql "UPDATE session SET state = 'creating', creating_since = UTC_TIMESTAMP(3) WHERE id = '$id'"
+	as "$id" POST "/sessions/$id/container_ready" "$ready"
+	expect .pull false
+	api DELETE "/sessions/$id"
+}
