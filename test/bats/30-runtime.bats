@@ -27,7 +27,7 @@ setup_file() {
 	if [ $RUNTIME = docker ]; then
 		. "$TOP/test/stack/dockerd.bash"
 		. "$TOP/test/stack/images.bash"
-		start_dockerd "$DIR/d" && load_images "$BIN/sandbox-executor" $IMAGE || { teardown_file; return 1; }
+		start_dockerd "$DIR/d" && load_images test "$BIN/sandbox-executor" $IMAGE || { teardown_file; return 1; }
 		export DOCKER_HOST
 	fi
 }
