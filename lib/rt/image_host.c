@@ -12,6 +12,7 @@ static const char *const shared[] = {
 	"/etc/alternatives",
 	"/etc/fonts",
 	"/etc/ld.so.cache",
+	"/etc/matplotlibrc",
 	"/etc/mime.types",
 	"/etc/protocols",
 	"/etc/services",

@@ -7,7 +7,7 @@ load helper
 
 start_runtime() {
 	case $BATS_TEST_FILENAME in
-	*-docker.bats)	export RUNTIME=docker IMAGES=test ;;
+	*-docker.bats)	export RUNTIME=docker IMAGES=${IMAGES:-test} ;;
 	*)		export RUNTIME=oci ;;
 	esac
 	if [ $# -gt 0 ]; then

@@ -1,0 +1,1 @@
+65-scenarios.bats
