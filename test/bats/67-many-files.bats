@@ -7,7 +7,7 @@ setup_file() { start_runtime; }
 teardown_file() { stop_stack; }
 
 @test "50,000 small files: the result arrives, all are stored, the list's limit is told" {
-	local from took cursor= n=0
+	local from took cursor="" n=0
 	from=${EPOCHREALTIME/./}
 	api POST "/sessions/$S/execute" "$(jq -cn '{language: "python", timeout: 120, code: "import os
 for i in range(50000):
