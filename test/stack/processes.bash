@@ -22,7 +22,7 @@ launch() {
 		done
 		exec setsid "$@"
 	) >>"$dir/log/$name.log" 2>&1 </dev/null &
-	echo "$! $(started_at $!)" >"$dir/pid/$name"
+	echo "$! $(started_at $!)" >"$dir/pid/$name" || { kill -KILL $!; die "$name: no pid file"; }
 	disown $!	# bash need not tell how it ended
 }
 
