@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #define BUCKETS_FIRST 256
+#define COST          (sizeof(struct file) + 64) /* besides its path: the ETag, the allocator's share */
 
 /* FNV-1a, 64 bits. */
 static size_t slot(const struct manifest *m, const char *path)
@@ -15,7 +16,9 @@ static size_t slot(const struct manifest *m, const char *path)
 static bool grow(struct manifest *m)
 {
 	struct manifest big = { .nbuckets = m->nbuckets ? m->nbuckets * 4 : BUCKETS_FIRST,
-				.n = m->n };
+				.n = m->n,
+				.bytes = m->bytes,
+				.max_bytes = m->max_bytes };
 
 	if (!(big.bucket = calloc(big.nbuckets, sizeof(struct file *))))
 		return m->nbuckets != 0; /* slower, not wrong */
@@ -44,18 +47,19 @@ struct file *manifest_find(const struct manifest *m, const char *path)
 struct file *manifest_make(struct manifest *m, const char *path)
 {
 	struct file *f = manifest_find(m, path);
-	size_t n = strlen(path) + 1, s;
+	size_t n = strlen(path) + 1 + COST, s;
 
 	if (f)
 		return f;
-	if (m->n >= MANIFEST_MAX || (m->n >= m->nbuckets && !grow(m)) ||
-	    !(f = calloc(1, sizeof(*f) + n)))
+	if (m->n >= MANIFEST_MAX || (m->max_bytes && m->bytes + n > m->max_bytes) ||
+	    (m->n >= m->nbuckets && !grow(m)) || !(f = calloc(1, sizeof(*f) + strlen(path) + 1)))
 		return NULL;
-	memcpy(f->path, path, n);
+	memcpy(f->path, path, strlen(path) + 1);
 	s = slot(m, path);
 	f->next = m->bucket[s];
 	m->bucket[s] = f;
 	m->n++;
+	m->bytes += n;
 	return f;
 }
 
@@ -67,6 +71,7 @@ void manifest_drop(struct manifest *m, struct file *f)
 		p = &(*p)->next;
 	*p = f->next;
 	m->n--;
+	m->bytes -= strlen(f->path) + 1 + COST;
 	free(f->etag);
 	free(f);
 }

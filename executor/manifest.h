@@ -42,10 +42,11 @@ struct file {
 struct manifest {
 	struct file **bucket;
 	size_t nbuckets, n;
+	size_t bytes, max_bytes; /* what the files take, and may take; 0: no limit */
 };
 
 struct file *manifest_find(const struct manifest *, const char *path);
-/* Found or made (as STORED without an etag). NULL: no memory, or there are MANIFEST_MAX. */
+/* Found or made (as STORED without an etag). NULL: no memory, or the table is full. */
 struct file *manifest_make(struct manifest *, const char *path);
 void manifest_drop(struct manifest *, struct file *);
 /* Calls fn for each; it may drop the one it is given. */

@@ -208,6 +208,9 @@ int sync_open(struct sync *s, struct event_base *base, const struct settings *se
 	*s = (struct sync){ .to = { base, set->control_url, set->token },
 			    .set = set,
 			    .running = running };
+	/* It is in the memory of the container, whose limit code may have brought near: 50,000 short names in 128 MiB. */
+	if (set->memory_bytes)
+		s->files.max_bytes = (size_t)(set->memory_bytes / 6);
 	s->end = &s->head;
 	s->fresh_end = &s->fresh;
 	s->root = open(set->workspace, O_PATH | O_DIRECTORY | O_CLOEXEC);

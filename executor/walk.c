@@ -5,6 +5,8 @@
 
 #include "beneath.h"
 
+#define TODO_BYTES ((size_t)4 << 20)
+
 struct walk {
 	int root;
 	walk_fn *fn;
@@ -13,7 +15,7 @@ struct walk {
 	char path[WALK_PATH_MAX + 1];
 	size_t len;
 	char **todo; /* directories still to be read */
-	size_t n, cap;
+	size_t n, cap, bytes;
 	int64_t left;
 	bool begun;
 };
@@ -57,8 +59,13 @@ static void enter(struct walk *w)
 	}
 }
 
+/* Code may make 200,000 directories with names as long as they can be: their list must not cost its container's memory. */
 static bool push(struct walk *w, const char *path)
 {
+	size_t n = strlen(path) + 1;
+
+	if (w->bytes + n > TODO_BYTES)
+		return false;
 	if (w->n == w->cap) {
 		size_t cap = w->cap ? w->cap * 2 : 64;
 		char **more = realloc(w->todo, cap * sizeof(*more));
@@ -68,8 +75,11 @@ static bool push(struct walk *w, const char *path)
 		w->todo = more;
 		w->cap = cap;
 	}
-	w->todo[w->n] = strdup(path);
-	return w->todo[w->n] && ++w->n;
+	if (!(w->todo[w->n] = strdup(path)))
+		return false;
+	w->n++;
+	w->bytes += n;
+	return true;
 }
 
 static void one(struct walk *w, const char *name)
@@ -117,6 +127,7 @@ static bool next(struct walk *w)
 		return false;
 	path = w->todo[--w->n];
 	w->len = strlen(path);
+	w->bytes -= w->len + 1;
 	memcpy(w->path, path, w->len);
 	w->path[w->len++] = '/';
 	w->path[w->len] = '\0';

@@ -51,6 +51,29 @@ static void test_many(void **state)
 	free(m.bucket);
 }
 
+static void test_full(void **state)
+{
+	struct manifest m = { .max_bytes = 100000 };
+	char path[32];
+	int n = 0;
+
+	(void)state;
+	do
+		snprintf(path, sizeof(path), "file-%d", n);
+	while (manifest_make(&m, path) && ++n < FILES);
+	assert_in_range(n, 100, 1000); /* some hundred bytes each */
+	assert_non_null(manifest_make(&m, "file-0"));
+	manifest_drop(&m, manifest_find(&m, "file-0"));
+	assert_non_null(manifest_make(&m, "file-x"));
+	assert_null(manifest_make(&m, "file-y"));
+	while (m.n)
+		for (size_t i = 0; i < m.nbuckets; i++)
+			if (m.bucket[i])
+				manifest_drop(&m, m.bucket[i]);
+	assert_int_equal(m.bytes, 0);
+	free(m.bucket);
+}
+
 static void test_changes(void **state)
 {
 	const struct stat base = {
@@ -102,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_encoded),
 	};
