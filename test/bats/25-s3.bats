@@ -81,9 +81,11 @@ requests() { grep -c "^$1" "$DIR/wire"; }
 	[ "$(field etag <<<"$put")" = "$(md5sum <"$BATS_TEST_TMPDIR/in" | cut -d' ' -f1)" ]
 	[ "$(field sha256 <<<"$put")" = "$(sha256sum <"$BATS_TEST_TMPDIR/in" | cut -d' ' -f1)" ]
 	[ "$(field type <<<"$put")" = 'text/x-test; charset=utf-8' ]
-	[[ $(field modified <<<"$put") =~ ^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.000Z$ ]]
 	run -0 S3 stat "${P}a"
-	[ "$output" = "$(grep -vE '^(sha256|peak_kib) ' <<<"$put")" ]
+	[ "$(grep -v '^modified ' <<<"$output")" = "$(grep -vE '^(sha256|peak_kib|modified) ' <<<"$put")" ]
+	[[ $(field modified <<<"$output") =~ ^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.000Z$ ]]
+	# No answer to a PUT tells the object's time: about now.
+	[ $(($(date -d "$(field modified <<<"$put")" +%s) - $(date -d "$(field modified <<<"$output")" +%s))) -le 2 ]
 	run -0 S3 get "${P}a" "$BATS_TEST_TMPDIR/out"
 	cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 	[ "$(field heads <<<"$output")" = 1 ]
@@ -338,6 +340,7 @@ requests() { grep -c "^$1" "$DIR/wire"; }
 	export SANDBOX_STORAGE_PUBLIC_ENDPOINT=https://files.example.org:443/
 	[[ $(S3 presign "${P}p") = "https://files.example.org/$SANDBOX_STORAGE_BUCKET/${P}p?X-Amz-Algorithm=AWS4-HMAC-SHA256&"* ]]
 	export SANDBOX_STORAGE_PATH_STYLE=off SANDBOX_STORAGE_PUBLIC_ENDPOINT=https://files.example.org:8443
+	export SANDBOX_STORAGE_ENDPOINT=https://s3.example.org	# an address of numbers has no names below it
 	[[ $(S3 presign "${P}p") = "https://$SANDBOX_STORAGE_BUCKET.files.example.org:8443/${P}p?X-Amz-Algorithm="* ]]
 }
 
@@ -385,12 +388,6 @@ refused_clearly() {
 		[[ $output == *"fault Sandbox.StorageUnavailable the bucket does not exist" ]] || { echo "$c: $output"; return 1; }
 	done
 	run -1 S3 probe
-}
-
-@test "nothing is configured" {
-	export SANDBOX_STORAGE_ENDPOINT=
-	run -2 S3 probe
-	[[ $output == "fault Sandbox.StorageUnavailable no file storage is configured"* ]]
 }
 
 @test "an endpoint that is down is given up soon" {
