@@ -109,8 +109,9 @@ int internal_list_files(struct req *r, struct fault *f)
 	    session_of(r, &s, f) < 0 || !(l.s3 = files_s3(&r->t->work, f)))
 		return -1;
 	l.root = files_prefix(s.id, r->a);
-	if (!str_empty(after) && l.root)
-		snprintf(l.after, sizeof(l.after), "%s%s", l.root, after);
+	if (!str_empty(after) && l.root &&
+	    snprintf(l.after, sizeof(l.after), "%s%s", l.root, after) >= (int)sizeof(l.after))
+		return fault_set(f, FAULT_REFUSED, "after: is longer than any file's path");
 	l.a = arena_new(PAGE_BYTES);
 	rc = l.root && l.a ? stream_list(&l, f) : fault_set(f, FAULT_INTERNAL, "request memory");
 	arena_free(l.a);

@@ -107,6 +107,17 @@ static int store(struct req *r, const struct log_id *l, const struct execution_b
 	return answer(r, kept ? "stored" : "discarded", next, f);
 }
 
+/* The result says how long the log is: what comes after it may complete the log and nothing more. */
+static bool beyond_result(const struct req *r, const struct execution_brief *x, bool is_err,
+			  int64_t after)
+{
+	int64_t end = is_err ? x->stderr_bytes - x->stderr_dropped_bytes
+			     : x->stdout_bytes - x->stdout_dropped_bytes;
+	int64_t n = req_body_length(r);
+
+	return x->recorded && n != 0 && (n < 0 || after + n > end);
+}
+
 /* PUT /internal/executions/{id}/output */
 int put_output(struct req *r, struct fault *f)
 {
@@ -128,7 +139,7 @@ int put_output(struct req *r, struct fault *f)
 	req_db_done(r);
 	if (rc < 0)
 		return -1;
-	if (rc == 0 || l.attempt < x.attempt)
+	if (rc == 0 || l.attempt < x.attempt || beyond_result(r, &x, l.is_err, p.after))
 		return discard(r, p.after, f);
 	return store(r, &l, &x, p.after, f);
 }

@@ -1,5 +1,11 @@
 #include "router.h"
 
+/* MariaDB compares ids without the blanks at their ends, nothing else does: with them an id is nobody's. */
+static bool ends_blank(const char *segment, size_t n)
+{
+	return segment[n - 1] == ' ';
+}
+
 /* Captures {name} segments; {name*} takes the rest of the path. */
 static bool match(const char *pat, const char *path, struct req *r)
 {
@@ -10,7 +16,7 @@ static bool match(const char *pat, const char *path, struct req *r)
 			bool rest = pat[strcspn(pat, "}") - 1] == '*';
 			size_t n = rest ? strlen(path) : strcspn(path, "/");
 
-			if (!n || np == REQ_MAX_PARAMS ||
+			if (!n || np == REQ_MAX_PARAMS || (!rest && ends_blank(path, n)) ||
 			    !(r->params[np++] = arena_strndup(r->a, path, n)))
 				return false;
 			path += n;

@@ -103,7 +103,7 @@ static const struct query Q_BRIEF = {
 	"execution.brief",
 	"SELECT e.id, e.session_id, e.state, e.created_at, e.attempt, e.stdout_truncated, e.stderr_truncated, s.token_epoch,"
 	" CAST(TIMESTAMPDIFF(MICROSECOND, s.completed_at, UTC_TIMESTAMP(3)) DIV 1000 AS SIGNED), s.state, s.container_id,"
-	" e.log_prefix, e.stdout IS NOT NULL, e.stdout_dropped_bytes, e.stderr_dropped_bytes"
+	" e.log_prefix, e.stdout IS NOT NULL, e.stdout_bytes, e.stderr_bytes, e.stdout_dropped_bytes, e.stderr_dropped_bytes"
 	" FROM execution e JOIN session s ON s.id = e.session_id WHERE e.id = ?"
 };
 
@@ -143,6 +143,8 @@ int execution_brief(struct db *db, const char *id, struct execution_brief *x, st
 		COL_STR(struct execution_brief, container_id),
 		COL_STR(struct execution_brief, log_prefix),
 		COL_I64(struct execution_brief, recorded),
+		COL_I64(struct execution_brief, stdout_bytes),
+		COL_I64(struct execution_brief, stderr_bytes),
 		COL_I64(struct execution_brief, stdout_dropped_bytes),
 		COL_I64(struct execution_brief, stderr_dropped_bytes),
 	};

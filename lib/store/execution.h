@@ -69,7 +69,7 @@ struct execution_brief {
 	const char *id, *session_id, *state, *created_at;
 	int64_t attempt, stdout_truncated, stderr_truncated, token_epoch, ended_ms_ago;
 	const char *session_state, *container_id, *log_prefix;
-	int64_t stdout_dropped_bytes, stderr_dropped_bytes;
+	int64_t stdout_bytes, stderr_bytes, stdout_dropped_bytes, stderr_dropped_bytes;
 	int64_t recorded; /* the executor's result is there */
 };
 int execution_brief(struct db *, const char *id, struct execution_brief *, struct arena *,

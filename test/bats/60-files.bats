@@ -283,6 +283,19 @@ setup() {
 	error Sandbox.SessionNotFound
 }
 
+@test "an id with a blank at its end is nobody's: nothing is stored below it" {
+	local id
+	for id in f%20 f%20%20; do
+		api PUT "/sessions/$id/files/blank" --data-binary x
+		expect_code 404
+		api GET "/sessions/$id/files"
+		expect_code 404
+		api GET "/sessions/$id"
+		expect_code 404
+	done
+	[ -z "$(s3 GET "?prefix=sessions%2Ff%20" | grep -o '<Key>')" ]
+}
+
 @test "a session's files are its own, whatever its name begins with" {
 	put_text f mine 1
 	put_text fo mine 22

@@ -237,6 +237,28 @@ none_spooled() { [ -z "$(find "$(spool "$1")" -name "$2*")" ]; }
 
 no_keys() { [ -z "$(keys "$1")" ]; }
 
+@test "after the result a log can be completed, not made longer" {
+	local x
+	x=$(unsent one)
+	put one "$x" stdout 0 "$(piece 0 1000000)"
+	closes one "$x"
+	put one "$x" stdout 1000000 "$(piece 1000000 2000001)"
+	expect .message discarded
+	put one "$x" stdout 1000000 "$(piece 1000000 2000000)" '' -H 'Transfer-Encoding: chunked'
+	expect .message discarded
+	put one "$x" stderr 0 "$(piece 0 6)"
+	expect .message discarded
+	put one "$x" stdout 1000000 "$(piece 1000000 2000000)"
+	expect_code 200
+	expect '[.message, .next] | tojson' '["stored",3000000]'
+	put one "$x" stdout 3000000 "$(piece 0 5)"
+	expect_code 200
+	expect .message discarded
+	api GET "/executions/$x/output"
+	is 0 3000000
+	[ -z "$(keys "logs/one/$x/1/stderr/")" ]
+}
+
 @test "a log that comes in the 60 s after the end is kept as long as the files, and never longer" {
 	local x
 	new_session '{"id":"late"}'

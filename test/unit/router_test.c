@@ -48,6 +48,7 @@ static const struct {
 	{ "GET", "/s/x/files", false, 6, "x", NULL, NULL, NULL },
 	{ "PUT", "/s/x/files/a", false, 7, "x", "a", NULL, NULL },
 	{ "PUT", "/s/x/files/a/b/c.txt", false, 7, "x", "a/b/c.txt", NULL, NULL },
+	{ "PUT", "/s/x/files/a ", false, 7, "x", "a ", NULL, NULL },
 	{ "GET", "/a/1/b/2/c/3", false, 8, "1", "2", "3", NULL },
 	{ "POST", "/internal/s/x", true, 10, "x", NULL, NULL, NULL },
 	{ "POST", "/s/x/both", true, 11, "x", NULL, NULL, NULL },
@@ -60,6 +61,11 @@ static const struct {
 	{ "PUT", "/s/x/files/", false, -1, NULL, NULL, NULL, NULL },
 	{ "POST", "/s/x/runner", false, -1, NULL, NULL, NULL, NULL },
 	{ "POST", "/s//run", false, -1, NULL, NULL, NULL, NULL },
+	/* the database would take it for x */
+	{ "GET", "/s/x ", false, -1, NULL, NULL, NULL, NULL },
+	{ "POST", "/s/x  /run", false, -1, NULL, NULL, NULL, NULL },
+	{ "PUT", "/s/x /files/a", false, -1, NULL, NULL, NULL, NULL },
+	{ "POST", "/internal/s/x ", true, -1, NULL, NULL, NULL, NULL },
 	{ "GET", "/w/1/2/3/4", false, -1, NULL, NULL, NULL, NULL },
 	/* the other listener's */
 	{ "POST", "/internal/s/x", false, -1, NULL, NULL, NULL, NULL },
