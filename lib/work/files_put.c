@@ -89,7 +89,8 @@ int files_put(struct work *w, const struct files_put *p, struct files_made *made
 	if (files_write_check(&u.x, p->if_match, p->if_none_match, f) < 0 ||
 	    files_write_place(&u.x, f) < 0 ||
 	    files_write_reserve(&u.x, p->length > 0 ? p->length : 0, 0, false, f) < 0 ||
-	    s3_put(u.x.s3, &q, &made->object, made->sha256, a, f) < 0)
+	    s3_put(u.x.s3, &q, &made->object, made->sha256, a, f) < 0 ||
+	    files_write_placed(&u.x, f) < 0)
 		return put_failed(&u);
 	made->replaced = u.x.found;
 	return files_write_end(&u.x, FILES_CHANGED, made->object.size, &made->running, f);
@@ -112,7 +113,7 @@ static int move_claimed(struct files_write *from, struct files_write *to, bool o
 	rc = s3_copy(to->s3, from->key, to->key, &made->object, to->a, f);
 	if (rc == 0)
 		fault_set(f, FAULT_FILE_NOT_FOUND, "there is no file %.300s", from->path);
-	return rc > 0 ? 0 : -1;
+	return rc > 0 ? files_write_placed(to, f) : -1;
 }
 
 static int begin_both(struct files_write *x, struct work *w, const char *session_id,
@@ -139,7 +140,7 @@ int files_move(struct work *w, const char *session_id, const char *source, const
 		return -1;
 	if (move_claimed(from, to, overwrite, made, f) < 0) {
 		/* A copy that failed may be there: what was reserved for it stays in the sum. */
-		bool begun = to->reserved || !from->size;
+		bool begun = !to->taken_back && (to->reserved || !from->size);
 
 		(void)files_write_fail(to, begun ? FILES_UNKNOWN : FILES_SAME, 0);
 		return files_write_fail(from, FILES_SAME, 0);

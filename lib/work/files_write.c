@@ -125,12 +125,12 @@ static int is_directory(struct files_write *x, const char *key, size_t n, struct
 	return s3_list(x->s3, prefix, NULL, &one, 1, &more, x->a, f);
 }
 
-/* Each directory above must not be a file. If something lies in the innermost one, all of them are directories. */
-static int check_parents(struct files_write *x, struct fault *f)
+/* Each directory above must not be a file. */
+static int check_above(struct files_write *x, struct fault *f)
 {
 	size_t root = strlen(x->key) - strlen(x->path);
 	const char *slash = strrchr(x->path, '/');
-	int rc = slash ? is_directory(x, x->key, root + (size_t)(slash - x->path), f) : 1;
+	int rc = 0;
 
 	for (; rc == 0 && slash; slash = memrchr(x->path, '/', (size_t)(slash - x->path))) {
 		size_t n = (size_t)(slash - x->path);
@@ -143,18 +143,38 @@ static int check_parents(struct files_write *x, struct fault *f)
 			return fault_set(f, FAULT_CONFLICT, "%.*s is a file, not a directory",
 					 n > 300 ? 300 : (int)n, x->path);
 	}
-	return rc < 0 ? -1 : 0;
+	return rc;
+}
+
+static int check_below(struct files_write *x, struct fault *f)
+{
+	int rc = is_directory(x, x->key, strlen(x->key), f);
+
+	return rc > 0 ? fault_set(f, FAULT_CONFLICT, "%.300s is a directory", x->path) : rc;
 }
 
 int files_write_place(struct files_write *x, struct fault *f)
 {
+	const char *slash = strrchr(x->path, '/');
 	int rc;
 
 	if (x->found)
 		return 0;
-	if ((rc = is_directory(x, x->key, strlen(x->key), f)) > 0)
-		return fault_set(f, FAULT_CONFLICT, "%.300s is a directory", x->path);
-	return rc < 0 ? -1 : check_parents(x, f);
+	if (check_below(x, f) < 0)
+		return -1;
+	/* If something lies in the innermost directory, all of them are directories. */
+	rc = slash ? is_directory(x, x->key, strlen(x->key) - strlen(slash), f) : 1;
+	return rc == 0 ? check_above(x, f) : rc < 0 ? -1 : 0;
+}
+
+int files_write_placed(struct files_write *x, struct fault *f)
+{
+	struct fault own = { 0 };
+
+	if (x->found || (check_below(x, f) == 0 && check_above(x, f) == 0))
+		return 0;
+	x->taken_back = s3_remove(x->s3, x->key, &own) == 0;
+	return -1;
 }
 
 /* ---- room ---- */

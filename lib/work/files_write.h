@@ -18,6 +18,7 @@ struct files_write {
 	int64_t size;     /* of `old`, 0 without */
 	int64_t reserved; /* added to the sum so far */
 	bool counted;     /* this write has counted anew once */
+	bool taken_back;  /* what was stored is removed again */
 };
 
 /* Claims the file, waiting for another writer up to 30 s (then CONFLICT_RETRY), and looks at what is there. */
@@ -29,6 +30,11 @@ int files_write_check(const struct files_write *, const char *if_match, const ch
 		      struct fault *) MUST_CHECK;
 /* CONFLICT when a new file of this name would be a directory, or need one where a file is. */
 int files_write_place(struct files_write *, struct fault *) MUST_CHECK;
+/*
+ * The same once it is stored: the other one of two names may have come since. Of two calls that store both at once at least
+ * one sees the other here and takes its own file back.
+ */
+int files_write_placed(struct files_write *, struct fault *) MUST_CHECK;
 
 /*
  * Makes room for a file of `size` bytes instead of the old one; `step`: rather for so much more. Counts all files once when

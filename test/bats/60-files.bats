@@ -283,6 +283,31 @@ setup() {
 	error Sandbox.SessionNotFound
 }
 
+# both SESSION: names that are a file and a directory
+both() { paths "$1" | sort | awk -F/ '{ d = ""; for (i = 1; i < NF; i++) { d = d $i; if (d in file) print d; d = d "/" } file[$0] = 1 }'; }
+
+@test "a file and a directory of one name, stored at once, never both stay" {
+	local i round args
+	new_session '{"id":"fork"}'
+	echo x >"$BATS_TEST_TMPDIR/x"
+	for round in {1..6}; do
+		args=()
+		for i in {1..4}; do
+			args+=(-T "$BATS_TEST_TMPDIR/x" -o /dev/null "$URL/api/v1/sessions/fork/files/$round"
+				-T "$BATS_TEST_TMPDIR/x" -o /dev/null "$URL/api/v1/sessions/fork/files/$round/a/$i")
+		done
+		curl -sS -m 60 -Z --parallel-immediate "${args[@]}"
+	done
+	[ -z "$(both fork)" ]
+	[ "$(used fork)" = "$(sum fork)" ]
+	put_text fork 7/a 1
+	put_text fork 8 2
+	api POST /sessions/fork/files/move '{"source":"8","destination":"7"}'
+	expect_code 409
+	holds fork 8 2
+	[ "$(used fork)" = "$(sum fork)" ]
+}
+
 @test "an id with a blank at its end is nobody's: nothing is stored below it" {
 	local id
 	for id in f%20 f%20%20; do

@@ -160,6 +160,9 @@ setup() {
 	expect_code 422
 	as many GET '/sessions/many/files?after=../x'
 	expect_code 400
+	# No key is so long: cut off within a character it would be none at all.
+	as many GET "/sessions/many/files?after=$(enc "$(printf 'é%.0s' {1..127})")$(printf '/%.0s%%C3%%A9x' {1..192})"
+	expect_code 400
 	[ "$(paths many '?limit=10000' | wc -l)" = 2200 ]
 	[ "$(paths many '?path=d07' | wc -l)" = 100 ]
 	[ "$(used many)" = 2200 ]

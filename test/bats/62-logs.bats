@@ -242,7 +242,7 @@ no_keys() { [ -z "$(keys "$1")" ]; }
 	x=$(unsent one)
 	put one "$x" stdout 0 "$(piece 0 1000000)"
 	closes one "$x"
-	put one "$x" stdout 1000000 "$(piece 1000000 2000001)"
+	put one "$x" stdout 1000000 "$(piece 0 2000001)"
 	expect .message discarded
 	put one "$x" stdout 1000000 "$(piece 1000000 2000000)" '' -H 'Transfer-Encoding: chunked'
 	expect .message discarded
