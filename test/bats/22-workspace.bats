@@ -113,12 +113,19 @@ s = socket.socket(socket.AF_UNIX); s.bind('socket'); os.link('real', 'hard')
 	chmod 755 "$EX" "$EX/outside"
 	echo outside >"$EX/outside/f"
 	submit python "
-import os, time
-os.mkdir('d'); open('d/f', 'w').write('inside'); os.symlink('$EX/outside', 'l')
+import os, shutil, time
+def renew():
+    for n in ('d', 't', 'l'):
+        os.unlink(n) if os.path.islink(n) else shutil.rmtree(n, ignore_errors=True)
+    os.makedirs('d', exist_ok=True); open('d/f', 'w').write('inside'); os.symlink('$EX/outside', 'l')
 end = time.time() + 4
 while time.time() < end:
-    os.rename('d', 't'); os.rename('l', 'd'); os.rename('d', 'l'); os.rename('t', 'd')
-    open('d/f', 'w').write('inside')
+    try:
+        os.rename('d', 't'); os.rename('l', 'd'); os.rename('d', 'l'); os.rename('t', 'd')
+        open('d/f', 'w').write('inside')
+    except OSError:     # a pull has put a directory in the place of the link
+        try: renew()
+        except OSError: pass
 " '{"timeout": 20}'
 	swapper=$id
 	poll 5 running "$swapper"
