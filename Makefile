@@ -108,6 +108,7 @@ export PORT RUNTIME SERVER AUTH
 run:
 	@tools/install-packages build run $(if $(filter docker,$(RUNTIME)),docker) \
 		$(if $(filter-out nginx,$(SERVER)),check)
+	@test -x $(BUILD)/sandbox-executor || echo "Building: the first time takes half a minute or more."
 	@$(MAKE) --no-print-directory --quiet all
 	@S3_STORE=bluestore BUILD=$(BUILD) tools/stack up $(STACK)
 	@tools/example
