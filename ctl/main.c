@@ -144,6 +144,19 @@ static const struct command *find(char **words, int n)
 	return NULL;
 }
 
+/* What may follow a group, for a message. */
+static const char *words_of(const char *group, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (commands[i].verb && !strcmp(commands[i].group, group) && n < size)
+			n += (size_t)snprintf(to + n, size - n, "%s%s",
+					      n ? ", " : "must be followed by one of: ",
+					      commands[i].verb);
+	return to;
+}
+
 static int wrong(const char *group, const char *why, const char *what)
 {
 	ctl_fail(CTL_USAGE, "%s: %s", what, why);
@@ -159,7 +172,8 @@ static int run(const struct command *k, struct ctl *c)
 	if (!k->needs_conf)
 		return k->fn(c);
 	if (conf_load(&c->cf, c->path, why, sizeof(why)) < 0)
-		return ctl_fail(CTL_CONFIG, "%s", why);
+		return ctl_fail(CTL_CONFIG, "%s%s", why,
+				access(c->path, F_OK) ? "; name another with --config" : "");
 	if (db_library_init() < 0 || httpc_global_init() < 0 || !(c->a = arena_new(ARENA_BYTES)))
 		rc = ctl_fail(CTL_FAILED, "out of memory");
 	else
@@ -218,6 +232,7 @@ int main(int argc, char **argv)
 	unsigned given = 0;
 	bool help = false;
 	const char *group;
+	char words[200] = "";
 	int rc = options(&c, argc, argv, &given, &help);
 
 	if (rc >= 0)
@@ -231,7 +246,8 @@ int main(int argc, char **argv)
 	if (optind == argc)
 		return usage(stderr, NULL);
 	if (!(k = find(argv + optind, argc - optind)))
-		return wrong(group, group ? "one of its own words must follow" : "unknown command",
+		return wrong(group,
+			     group ? words_of(group, words, sizeof(words)) : "unknown command",
 			     argv[optind]);
 	for (size_t i = 0; i < ARRAY_LEN(limited); i++)
 		if (given & limited[i].bit & ~k->options)

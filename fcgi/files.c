@@ -57,10 +57,11 @@ int files_conditions(struct req *r, const char **if_match, const char **if_none_
 	*if_match = req_env(r, "HTTP_IF_MATCH");
 	*if_none_match = req_env(r, "HTTP_IF_NONE_MATCH");
 	if (*if_match && !etag_list_ok(*if_match))
-		jsn_bad(&c, "value_error", "If-Match", NULL, "must be * or a list of entity tags");
+		jsn_bad(&c, "value_error", "If-Match", NULL,
+			"must be * or a list of entity tags such as \"v1\"");
 	if (*if_none_match && !etag_list_ok(*if_none_match))
 		jsn_bad(&c, "value_error", "If-None-Match", NULL,
-			"must be * or a list of entity tags");
+			"must be * or a list of entity tags such as \"v1\"");
 	return jsn_done(&c, f);
 }
 

@@ -290,6 +290,7 @@ static int report(struct call *c, CURLcode cc, const char *errbuf, struct fault 
 	const struct httpc_req *rq = c->rq;
 
 	c->rs->timed_out = cc == CURLE_OPERATION_TIMEDOUT;
+	c->rs->cause = curl_easy_strerror(cc);
 	if (c->rs->gone || c->refused)
 		return fault_set(f, FAULT_RUNTIME_UNAVAILABLE, "the call was given up");
 	if (c->too_big) {

@@ -40,6 +40,7 @@ struct httpc_resp {
 	size_t len;
 	bool gone; /* watch_fd hung up */
 	bool timed_out;
+	const char *cause;   /* of no answer: libcurl's words, static; else NULL */
 	const char *headers; /* raw header lines of the answer, arena-owned; see httpc_header() */
 };
 

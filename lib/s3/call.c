@@ -281,7 +281,8 @@ static int no_answer(const struct s3_call *c, const struct s3_answer *an, struct
 		return -1;
 	/* A caller that hung up is no failure of the storage. */
 	log_at(an->http.gone ? LOG_LV_DEBUG : LOG_LV_WARN, "storage.failed", S("operation", c->op),
-	       I("status", 0), S("reason", why.detail), I("tries", an->tries));
+	       I("status", 0), S("reason", why.detail), S("cause", an->http.cause),
+	       I("tries", an->tries));
 	return fault_set(f, FAULT_STORAGE_UNAVAILABLE, "%s", what);
 }
 
