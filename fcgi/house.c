@@ -11,6 +11,7 @@
 #include "../lib/s3/s3.h"
 #include "../lib/store/garbage.h"
 #include "../lib/work/container.h"
+#include "../lib/work/files.h"
 #include "../lib/work/garbage.h"
 #include "../lib/work/node.h"
 #include "req.h"
@@ -56,7 +57,10 @@ static void tick(struct work *w, struct shared *sh, struct arena *a, bool first)
 		note(sh, HEALTH_DEGRADED, f.detail);
 		return;
 	}
-	note(sh, HEALTH_HEALTHY, "");
+	if (atomic_load(&sh->storage_down))
+		note(sh, HEALTH_UNHEALTHY, "the file storage; see storage.failed");
+	else
+		note(sh, HEALTH_HEALTHY, "");
 	if (w->cf->runtime_direct)
 		container_sweep(w, NULL, a);
 }
@@ -132,6 +136,27 @@ void *house_keep(void *arg)
 	return NULL;
 }
 
+/* Is the storage there, for /health? In the thread that may wait for it. */
+static void probe_storage(struct work *w, struct shared *sh)
+{
+	struct fault f = { 0 };
+	struct s3 *s3 = files_s3(w, &f);
+	bool down = !s3 || s3_probe(s3, &f) != 1;
+
+	if (atomic_exchange(&sh->storage_down, down) != down && down)
+		log_warn("storage.down", S("error", f.info ? f.detail : "the bucket is not there"));
+}
+
+/* False: nothing came within [health] interval. */
+static bool wait_for_garbage(struct shared *sh)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += sh->cf->health_interval;
+	return sem_timedwait(&sh->garbage, &until) == 0;
+}
+
 void *house_sweep(void *arg)
 {
 	struct shared *sh = arg;
@@ -139,9 +164,13 @@ void *house_sweep(void *arg)
 	struct arena *a;
 	bool ready = open_work(&w, sh, &a);
 
+	if (ready)
+		probe_storage(&w, sh);
 	while (ready && !atomic_load(&sh->stopping)) {
-		if (sem_wait(&sh->garbage) < 0)
+		if (!wait_for_garbage(sh)) {
+			probe_storage(&w, sh);
 			continue;
+		}
 		while (garbage_sweep(&w, NULL, ROWS, a) == ROWS)
 			arena_reset(a);
 		arena_reset(a);

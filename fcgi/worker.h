@@ -18,10 +18,11 @@ struct shared {
 	struct rt *rt;
 	char owner[80]; /* host/pid */
 	int listen_fd;
-	int64_t started_ms; /* of the master, clock_ms() */
-	_Atomic int slow;   /* threads in slow routes now */
-	_Atomic int busy;   /* threads that serve a request now */
-	_Atomic int health; /* enum health, from the last probe */
+	int64_t started_ms;        /* of the master, clock_ms() */
+	_Atomic int slow;          /* threads in slow routes now */
+	_Atomic int busy;          /* threads that serve a request now */
+	_Atomic int health;        /* enum health, from the last probe */
+	_Atomic bool storage_down; /* it did not answer the last probe, or not as it should */
 	_Atomic bool stopping;
 	sem_t garbage; /* posted when there is something to delete from storage */
 };

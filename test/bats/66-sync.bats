@@ -9,7 +9,7 @@ load runtime
 setup_file() {
 	unset S3_ENDPOINT S3_KEY S3_SECRET	# one of its own, which can be stopped
 	export S3_STORE=bluestore SESSION='{"disk":"2Gi","memory":"512Mi"}'
-	start_runtime
+	start_runtime '[health]' 'interval = 1'
 }
 teardown_file() { stop_stack; }
 
@@ -24,6 +24,8 @@ listed() { api GET "/sessions/$S/files?path=${1:-}" && jqb '.files[].name'; }
 sum() { sha256sum "$@" | cut -d' ' -f1; }
 last() { sum "$BATS_TEST_TMPDIR/body.last"; }
 encode() { jq -rn --arg s "$1" '$s | split("/") | map(@uri) | join("/")'; }
+
+health_is() { api GET //health; expect_code 200 && [ "$(jqb .status)" = "$1" ]; }
 
 worker_peak() {
 	local p most=0 k
@@ -180,9 +182,10 @@ os.mkdir("closed"); open("closed/f", "w").write("x")' '{"timeout":60}'
 	submit shell 'echo kept >kept-during; echo out'
 	first=$id
 	submit shell 'cat kept-during'		# code runs meanwhile, but cannot be told as ended
-	sleep 2
+	poll 20 health_is unhealthy
 	running "$first"
 	s3_up
+	poll 20 health_is healthy
 	poll 60 execution_ended "$first"
 	expect .status completed
 	expect '[.artifacts[].path] | join(" ")' kept-during
