@@ -35,6 +35,7 @@ class Store:
         day = time.strftime("%Y%m%d", time.gmtime())
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = f"/{self.bucket}/{key}"
+        body = body or b""
         sha = hashlib.sha256(body).hexdigest()
         head = f"host:{self.host}\nx-amz-content-sha256:{sha}\nx-amz-date:{now}\n"
         names = "host;x-amz-content-sha256;x-amz-date"
